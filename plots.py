@@ -1,0 +1,156 @@
+"""Pictures of a run: samples, curves, the test log, the confusion matrix, the mistakes.
+
+Each function draws one figure, saves it as PNG and leaves it open, so that a notebook shows it.
+"""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from files import replacing
+from utils import Epoch, ImageBatches
+
+TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Save a figure as PNG, whole or not at all, with no version or date in it."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+
+
+def train_samples(data: ImageBatches, path: str | Path, columns: int = 12) -> None:
+    """Draw the first training images as they are, and three times as training sees them."""
+    indices = list(range(columns))
+    figure, axes = plt.subplots(4, columns, figsize=(columns * 0.8, 3.9), layout="constrained")
+    rows = [data.images[indices]] + [data[indices][0] for _ in range(3)]
+    for row, images in zip(axes, rows, strict=True):
+        for ax, image in zip(row, images, strict=True):
+            _draw_digit(ax, image)
+    for ax, label in zip(axes[0], data.labels[indices], strict=True):
+        ax.set_title(f"{label}", fontsize=11)
+    for ax, name in zip(axes[:, 0], ["as drawn", "augmented", "again", "again"], strict=True):
+        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+    figure.suptitle("Training images: every epoch sees each one moved in its own way", fontsize=12)
+    save(figure, path)
+
+
+def curves(history: list[Epoch], path: str | Path) -> None:
+    """Draw loss and accuracy after each epoch, in training and on the test set."""
+    epochs = [row.epoch for row in history]
+    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for name, colour in (("train", TRAIN_COLOUR), ("test", TEST_COLOUR)):
+        losses = [getattr(row, f"{name}_loss") for row in history]
+        accuracies = [getattr(row, f"{name}_accuracy") for row in history]
+        loss.plot(epochs, losses, "o-", color=colour, markersize=4, label=name)
+        accuracy.plot(epochs, accuracies, "o-", color=colour, markersize=4, label=name)
+    loss.set(title="Loss", xlabel="epoch", ylabel="nats per image", yscale="log")
+    accuracy.set(title="Accuracy", xlabel="epoch", ylabel="% of images right")
+    # The first epochs, far below, would press all that follows into one line.
+    accuracy.set_ylim(bottom=max(accuracy.get_ylim()[0], 96), top=100)
+    accuracy.annotate(
+        f"{history[-1].test_accuracy:.2f} %",
+        (epochs[-1], history[-1].test_accuracy),
+        textcoords="offset points",
+        xytext=(0, -16),
+        ha="right",
+        color=TEST_COLOUR,
+    )
+    for ax in (loss, accuracy):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(alpha=0.3)
+        ax.legend(title="train: augmented, with dropout", title_fontsize=8)
+    save(figure, path)
+
+
+def test_log(history: list[Epoch], path: str | Path) -> None:
+    """Draw the history as a table, its last epoch in bold."""
+    header = ["epoch", "rate", "train loss", "train acc.", "test loss", "test acc.", "seconds"]
+    cells = [
+        [
+            f"{row.epoch}",
+            f"{row.learning_rate:.4f}",
+            f"{row.train_loss:.4f}",
+            f"{row.train_accuracy:.2f} %",
+            f"{row.test_loss:.4f}",
+            f"{row.test_accuracy:.2f} %",
+            f"{row.seconds:.1f}",
+        ]
+        for row in history
+    ]
+    figure, ax = plt.subplots(figsize=(8, 0.8 + 0.26 * len(cells)), layout="constrained")
+    ax.axis("off")
+    table = ax.table(cells, colLabels=header, cellLoc="right", bbox=(0, 0, 1, 1))
+    table.auto_set_font_size(False)
+    for (row, _), cell in table.get_celld().items():
+        cell.set(linewidth=0, facecolor="#f2f5f9" if row % 2 else "white")
+        cell.set_text_props(
+            fontsize=10, weight="bold" if row in (0, len(cells)) else "normal", family="monospace"
+        )
+    last = history[-1]
+    figure.suptitle(
+        f"{last.test_accuracy:.2f} % of the test images right after epoch {last.epoch}, the last"
+    )
+    save(figure, path)
+
+
+def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path) -> None:
+    """Draw how often each digit was taken for each other.
+
+    Args:
+        log_probabilities: tensor of shape (N, 10).
+        labels: true digits, int64 tensor of shape (N,).
+    """
+    predictions = log_probabilities.argmax(dim=1)
+    counts = torch.bincount(labels * 10 + predictions, minlength=100).view(10, 10).cpu().numpy()
+    wrong = np.where(np.eye(10, dtype=bool), 0, counts)
+    figure, ax = plt.subplots(figsize=(6.2, 6), layout="constrained")
+    ax.imshow(wrong, cmap="Oranges", vmax=max(4, wrong.max()) * 1.5)
+    for true, predicted in np.ndindex(10, 10):
+        if count := counts[true, predicted]:
+            weight = "bold" if true == predicted else "normal"
+            ax.text(predicted, true, count, ha="center", va="center", fontsize=9, weight=weight)
+    ax.set(xlabel="predicted", ylabel="true digit", xticks=range(10), yticks=range(10))
+    ax.set_title(f"{wrong.sum()} of {counts.sum():,} images wrong; colour: mistakes")
+    save(figure, path)
+
+
+def mistakes(
+    data: ImageBatches, log_probabilities: Tensor, path: str | Path, most: int = 48
+) -> None:
+    """Draw the misclassified images with label, prediction and confidence, most confident first.
+
+    Args:
+        log_probabilities: of each image of `data`, in its order; shape (N, 10).
+        most: how many to draw at most.
+    """
+    confidence, predictions = log_probabilities.exp().max(dim=1)
+    wrong = (predictions != data.labels).nonzero().flatten()
+    wrong = wrong[confidence[wrong].argsort(descending=True)]
+    shown, columns = wrong[:most].tolist(), 8
+    rows = max(1, -(-len(shown) // columns))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(10, 0.7 + 1.5 * rows), layout="constrained", squeeze=False
+    )
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, index in zip(axes.flat, shown, strict=False):
+        _draw_digit(ax, data.images[index])
+        ax.set_title(
+            f"{data.labels[index]} taken for {predictions[index]}\n{confidence[index]:.0%} sure",
+            fontsize=9,
+            color=WRONG_COLOUR,
+        )
+    figure.suptitle(f"The {len(shown)} most confident of {len(wrong)} mistakes")
+    save(figure, path)
+
+
+def _draw_digit(ax: Axes, image: Tensor) -> None:
+    ax.imshow(image.squeeze().cpu(), cmap="gray_r")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)

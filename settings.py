@@ -1,0 +1,55 @@
+"""The settings of a run, checked before it begins."""
+
+import math
+import tempfile
+from pathlib import Path
+
+from errors import UserError
+
+
+class SettingsError(UserError, ValueError):
+    """A setting that cannot work; the message names it and says what it may be."""
+
+
+_FROM_1 = (int, "a whole number, 1 or more", lambda value: value >= 1)
+_BELOW_1 = (float, "a number from 0 to just under 1", lambda value: 0 <= value < 1)
+_FROM_0 = (float, "a number, 0 or more", lambda value: 0 <= value < math.inf)
+_FOLDER = (str, "the name of a folder", lambda value: value != "")
+_RULES = {
+    "epochs": _FROM_1,
+    "batch_size": _FROM_1,
+    "learning_rate": (float, "a number above 0", lambda value: 0 < value < math.inf),
+    "momentum": _BELOW_1,
+    "weight_decay": _FROM_0,
+    "dropout": _BELOW_1,
+    "rotation": _FROM_0,
+    "scale": _BELOW_1,
+    "shear": _FROM_0,
+    "shift": _FROM_0,
+    "seed": (int, "a whole number, 0 or more", lambda value: 0 <= value < 2**63),
+    "validation_size": (int, "a whole number from 0 to 59999", lambda value: 0 <= value < 60000),
+    "data_dir": _FOLDER,
+    "output_dir": _FOLDER,
+}
+
+
+def check_settings(**settings: object) -> None:
+    """Check every setting of a run before the run begins.
+
+    Raises:
+        SettingsError: if one is of the wrong kind or out of its range, or if nothing can be
+            written to `output_dir`.
+    """
+    for name, value in settings.items():
+        kind, wanted, fits = _RULES[name]
+        accepted = (int, float) if kind is float else kind
+        if isinstance(value, bool) or not isinstance(value, accepted) or not fits(value):
+            raise SettingsError(f"{name} must be {wanted}, not {value!r}")
+    if "output_dir" in settings:
+        try:
+            Path(settings["output_dir"]).mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=settings["output_dir"]).close()
+        except OSError as error:
+            raise SettingsError(
+                f"output_dir {settings['output_dir']!r} cannot be written: {error.strerror}"
+            ) from None

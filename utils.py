@@ -1,0 +1,377 @@
+"""Device, data and training: what S6.ipynb calls, in the order it calls it."""
+
+import csv
+import ctypes
+import io
+import math
+import time
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from IPython import get_ipython
+from IPython.display import display
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from tqdm import tqdm
+
+import mnist
+from files import replacing
+
+# --- Device -------------------------------------------------------------------------------
+
+
+def choose_device() -> torch.device:
+    """The fastest device there is: CUDA, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def seed_everything(seed: int) -> None:
+    """Seed weights, dropout and augmentation; the order of images has `make_loader`'s seed."""
+    torch.manual_seed(seed)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc's allocator to keep freed memory instead of handing it back to the system.
+
+    A training step frees and asks again for activations of up to 26 MB. By default each of
+    them is mapped anew, and its page faults cost a third of the step. Does nothing where the
+    C library is not glibc. The two parameters are those of mallopt(3), from malloc.h.
+    """
+    trim_threshold, mmap_max = -1, -4
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_max, 0)
+    mallopt(trim_threshold, 2**31 - 1)
+
+
+def place(model: nn.Module, device: torch.device) -> nn.Module:
+    """Move a model to the device; on a CPU, with channels last, which its convolutions prefer."""
+    if device.type == "cpu":
+        return model.to(device, memory_format=torch.channels_last)
+    return model.to(device)
+
+
+# --- Data ---------------------------------------------------------------------------------
+
+MEAN, STD = 0.1307, 0.3081  # of all pixels of the 60,000 training images, black 0 to white 1
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """Turn uint8 pixels (0 to 255) into floats from 0 to 1."""
+    return images.float() / 255
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Shift and scale pixels so that those of the training set have mean 0 and deviation 1."""
+    # Python numbers, not tensors as in torchvision's Normalize: those wait for a GPU's copy.
+    return (images - MEAN) / STD
+
+
+@dataclass(frozen=True)
+class RandomAffine:
+    """Rotate, scale, shear and shift each image of a batch by random amounts of its own.
+
+    Each amount is uniform between minus and plus its bound.
+
+    Args:
+        rotation: bound of the angle, in degrees.
+        scale: bound of the relative change in size; 0.07 means 93 % to 107 %.
+        shear: bound of the slant, in pixels sideways per pixel up.
+        shift: bound of the displacement along each axis, in pixels.
+    """
+
+    rotation: float
+    scale: float
+    shear: float
+    shift: float
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Transform float images of shape (N, C, H, W), background 0; the shape stays."""
+        count, _, height, width = images.shape
+        amounts = 2 * torch.rand(5, count, device=images.device) - 1
+        angle = amounts[0] * math.radians(self.rotation)
+        size = 1 + amounts[1] * self.scale
+        slant = amounts[2] * self.shear
+        cos, sin = size * torch.cos(angle), size * torch.sin(angle)
+        # affine_grid measures in half images: its coordinates run from -1 to 1.
+        right, down = amounts[3] * 2 * self.shift / width, amounts[4] * 2 * self.shift / height
+        matrix = torch.stack([cos, slant * cos - sin, right, sin, slant * sin + cos, down], dim=1)
+        grid = F.affine_grid(matrix.view(count, 2, 3), images.shape, align_corners=False)
+        return F.grid_sample(images, grid, align_corners=False)
+
+
+class ImageBatches(Dataset):
+    """Images that lie on the training device and are fetched a batch at a time.
+
+    Args:
+        images: uint8 tensor of shape (N, 1, 28, 28).
+        labels: int64 tensor of shape (N,).
+        transform: applied to a whole batch of uint8 images on the device.
+    """
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.images, self.labels, self.transform = images, labels, transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
+        """Give the transformed images and the labels at a list of indices."""
+        # CUDA copies in the order of its work, so the host need not wait for it; MPS may not.
+        chosen = torch.tensor(indices)
+        chosen = chosen.to(self.labels.device, non_blocking=self.labels.is_cuda)
+        return self.transform(self.images[chosen]), self.labels[chosen]
+
+
+def load_mnist(
+    data_dir: str | Path,
+    device: torch.device,
+    train_transform: Callable[[Tensor], Tensor],
+    test_transform: Callable[[Tensor], Tensor],
+    validation_size: int = 0,
+) -> tuple[ImageBatches, ImageBatches]:
+    """Read MNIST onto the device, fetching it first if need be.
+
+    Args:
+        validation_size: if not 0, so many of the 60,000 training images, always the same
+            ones, take the place of the test set: to choose settings without looking at it.
+
+    Returns:
+        The images to train with and the images to test with.
+
+    Raises:
+        mnist.DataError: if MNIST cannot be had.
+    """
+    images, labels, test_images, test_labels = mnist.read(data_dir)
+    if validation_size:
+        order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+        held_out, kept = order[:validation_size], order[validation_size:]
+        test_images, test_labels = images[held_out], labels[held_out]
+        images, labels = images[kept], labels[kept]
+    return (
+        ImageBatches(images.to(device), labels.to(device), train_transform),
+        ImageBatches(test_images.to(device), test_labels.to(device), test_transform),
+    )
+
+
+def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = None) -> DataLoader:
+    """Make a loader of finished batches; the last one may be short.
+
+    Args:
+        shuffle_seed: decides the order, which is another one every epoch; None keeps the
+            order of the data.
+    """
+    if shuffle_seed is None:
+        sampler = SequentialSampler(data)
+    else:
+        sampler = RandomSampler(data, generator=torch.Generator().manual_seed(shuffle_seed))
+    # batch_size=None: each index that the sampler gives is a whole batch's list of indices.
+    return DataLoader(data, sampler=BatchSampler(sampler, batch_size, False), batch_size=None)
+
+
+# --- Training -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history: losses in nats per image, accuracies in percent.
+
+    The learning rate is that of the epoch's first step. Training loss and accuracy are those
+    of the batches as they were trained on, augmented and with dropout.
+    """
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    test_loss: float
+    test_accuracy: float
+    seconds: float
+
+
+LOG_HEADER = "epoch    rate   train loss   accuracy   test loss   accuracy   seconds"
+
+
+def log_line(row: Epoch) -> str:
+    """Write a row of the history as a line that stands under `LOG_HEADER`."""
+    return (
+        f"{row.epoch:5d}  {row.learning_rate:.4f}   {row.train_loss:10.4f}"
+        f"   {row.train_accuracy:6.2f} %   {row.test_loss:9.4f}"
+        f"   {row.test_accuracy:6.2f} %   {row.seconds:7.1f}"
+    )
+
+
+def one_cycle(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """Raise the rate linearly to the optimizer's over a fifth of the steps, then lower it to 0."""
+    rise = max(1, steps // 5)
+
+    def factor(step: int) -> float:
+        if step < rise:
+            return (step + 1) / rise
+        return (steps - step) / max(1, steps - rise)
+
+    return LambdaLR(optimizer, factor)
+
+
+def train(
+    model: nn.Module,
+    device: torch.device,
+    train_loader: DataLoader,
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None = None,
+    bar: tqdm | None = None,
+) -> tuple[float, float]:
+    """Train for one epoch, with a step of the scheduler and of the bar after each batch.
+
+    Returns:
+        Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
+    """
+    model.train()
+    loss_sum = torch.zeros((), device=device)
+    correct = torch.zeros((), device=device)
+    seen = 0
+    for images, labels in train_loader:
+        optimizer.zero_grad()
+        log_probabilities = model(images)
+        loss = F.nll_loss(log_probabilities, labels)
+        loss.backward()
+        optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
+        # The sums stay on the device: reading one makes the host wait for all queued work.
+        loss_sum += loss.detach() * len(labels)
+        correct += (log_probabilities.argmax(dim=1) == labels).sum()
+        seen += len(labels)
+        if bar is not None and bar.update():  # true when the bar was redrawn, twice a second
+            bar.set_postfix_str(
+                f"loss {loss_sum.item() / seen:.4f}, accuracy {100 * correct.item() / seen:.2f} %",
+                refresh=False,
+            )
+    return loss_sum.item() / seen, 100 * correct.item() / seen
+
+
+@torch.inference_mode()
+def test(model: nn.Module, device: torch.device, test_loader: DataLoader) -> tuple[float, float]:
+    """Judge the model on every image of the loader.
+
+    Returns:
+        Mean loss (nats per image) and accuracy (percent).
+    """
+    model.eval()
+    loss_sum = torch.zeros((), device=device)
+    correct = torch.zeros((), device=device)
+    for images, labels in test_loader:
+        log_probabilities = model(images)
+        loss_sum += F.nll_loss(log_probabilities, labels, reduction="sum")
+        correct += (log_probabilities.argmax(dim=1) == labels).sum()
+    count = len(test_loader.dataset)
+    return loss_sum.item() / count, 100 * correct.item() / count
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, loader: DataLoader) -> Tensor:
+    """Give the log-probabilities of every image of the loader, in its order; shape (N, 10)."""
+    model.eval()
+    return torch.cat([model(images) for images, _ in loader])
+
+
+def fit(
+    model: nn.Module,
+    device: torch.device,
+    train_loader: DataLoader,
+    test_loader: DataLoader,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    epochs: int,
+    output_dir: str | Path,
+) -> list[Epoch]:
+    """Train for all epochs; test, print a line and save after each.
+
+    After every epoch `output_dir` holds `history.csv`, a row an epoch, and `net.pt`, the
+    model's state dict.
+    """
+    output_dir = Path(output_dir)
+    history = []
+    _, accuracy = test(model, device, test_loader)
+    print(f"untrained: {accuracy:.2f} % of {len(test_loader.dataset):,} images right\n{LOG_HEADER}")
+    with progress_bar(epochs * len(train_loader)) as bar:
+        for epoch in range(1, epochs + 1):
+            bar.set_description(f"epoch {epoch} of {epochs}")
+            started = time.perf_counter()
+            learning_rate = optimizer.param_groups[0]["lr"]
+            trained = train(model, device, train_loader, optimizer, scheduler, bar)
+            tested = test(model, device, test_loader)
+            seconds = time.perf_counter() - started
+            history.append(Epoch(epoch, learning_rate, *trained, *tested, seconds))
+            print(log_line(history[-1]))
+            save_history(history, output_dir / "history.csv")
+            with replacing(output_dir / "net.pt") as path:
+                torch.save(model.state_dict(), path)
+    return history
+
+
+def save_history(history: list[Epoch], path: Path) -> None:
+    """Write the history as CSV, a row an epoch."""
+    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(field.name for field in fields(Epoch))
+        writer.writerows(astuple(row) for row in history)
+
+
+def read_history(path: str | Path) -> list[Epoch]:
+    """Read a history that `save_history` wrote."""
+    with open(path, newline="") as file:
+        return [
+            Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()})
+            for row in csv.DictReader(file)
+        ]
+
+
+# --- Progress -----------------------------------------------------------------------------
+
+
+class NotebookLine(io.TextIOBase):
+    """A file for tqdm whose last line stands in a notebook's cell and changes in place.
+
+    A bar on standard error would leave every redrawing in the saved notebook, and a line for
+    each under `papermill --log-output`; tqdm's own notebook bar leaves widgets, which GitHub
+    does not show.
+    """
+
+    def __init__(self) -> None:
+        self.shown = None
+
+    def write(self, text: str) -> int:
+        if line := text.strip("\r\n "):
+            content = {"text/plain": line}
+            if self.shown is None:
+                self.shown = display(content, raw=True, display_id=True)
+            else:
+                self.shown.update(content, raw=True)
+        return len(text)
+
+
+def progress_bar(steps: int) -> tqdm:
+    """A bar that moves in a notebook's cell or, outside of one, on the terminal."""
+    in_notebook = hasattr(get_ipython(), "kernel")
+    return tqdm(
+        total=steps,
+        file=NotebookLine() if in_notebook else None,
+        unit="step",
+        mininterval=0.5,
+        ascii=False,
+        ncols=100,
+    )
