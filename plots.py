@@ -32,6 +32,7 @@ def train_samples(data: ImageBatches, path: str | Path, columns: int = 12) -> No
     for row, images in zip(axes, rows, strict=True):
         for ax, image in zip(row, images, strict=True):
             _draw_digit(ax, image)
+            ax.spines[:].set(visible=True, color="#dddddd")
     for ax, label in zip(axes[0], data.labels[indices], strict=True):
         ax.set_title(f"{label}", fontsize=11)
     for ax, name in zip(axes[:, 0], ["as drawn", "augmented", "again", "again"], strict=True):
@@ -151,6 +152,6 @@ def mistakes(
 
 
 def _draw_digit(ax: Axes, image: Tensor) -> None:
-    ax.imshow(image.squeeze().cpu(), cmap="gray_r")
+    ax.imshow(image.squeeze().cpu().numpy(), cmap="gray_r")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)

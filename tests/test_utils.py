@@ -1,0 +1,265 @@
+import contextlib
+import io
+from itertools import chain
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import TEST_COUNT, TRAIN_COUNT
+
+import utils
+from model import Net
+
+CPU = torch.device("cpu")
+
+
+def identity(images):
+    return images
+
+
+@pytest.fixture
+def data(small_mnist):
+    """Training and test images as they are, uint8."""
+    return utils.load_mnist(small_mnist, CPU, identity, identity)
+
+
+def indices_of(loader, data):
+    """The indices that an epoch of the loader visits, told by the images' own pixels."""
+    known = {image.numpy().tobytes(): index for index, image in enumerate(data.images)}
+    return [[known[image.numpy().tobytes()] for image in images] for images, _ in loader]
+
+
+# --- Device -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_device_order(cuda, mps, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert utils.choose_device() == torch.device(expected)
+
+
+@pytest.mark.parametrize("library", [object(), OSError("no such library")])
+def test_keeping_memory_is_harmless_without_glibc(library, monkeypatch):
+    def load(name):
+        if isinstance(library, OSError):
+            raise library
+        return library
+
+    monkeypatch.setattr(utils.ctypes, "CDLL", load)
+    utils.keep_freed_memory()
+
+
+# --- Data ---------------------------------------------------------------------------------
+
+
+def test_every_image_once_an_epoch_with_its_label(data):
+    train_data, _ = data
+    loader = utils.make_loader(train_data, 64, shuffle_seed=3)
+    label_of = {
+        image.numpy().tobytes(): label.item()
+        for image, label in zip(train_data.images, train_data.labels, strict=True)
+    }
+    seen = [
+        (image.numpy().tobytes(), label.item())
+        for images, labels in loader
+        for image, label in zip(images, labels, strict=True)
+    ]
+    assert len(seen) == TRAIN_COUNT
+    assert dict(seen) == label_of
+
+
+def test_order_changes_with_the_epoch_and_repeats_with_the_seed(data):
+    train_data, _ = data
+
+    def two_epochs(seed):
+        loader = utils.make_loader(train_data, 64, shuffle_seed=seed)
+        return indices_of(loader, train_data), indices_of(loader, train_data)
+
+    first, second = two_epochs(3)
+    assert first != second
+    assert two_epochs(3) == (first, second)
+    assert two_epochs(4)[0] != first
+
+
+def test_without_a_seed_the_order_is_that_of_the_files(data):
+    _, test_data = data
+    visited = indices_of(utils.make_loader(test_data, 50), test_data)
+    assert list(chain(*visited)) == list(range(TEST_COUNT))
+
+
+def test_the_last_short_batch_is_kept(data):
+    train_data, _ = data
+    sizes = [len(labels) for _, labels in utils.make_loader(train_data, 64, shuffle_seed=0)]
+    assert sizes == [64] * 9 + [24]
+
+
+def test_validation_images_come_out_of_the_training_set(small_mnist, data):
+    train_data, validation_data = utils.load_mnist(small_mnist, CPU, identity, identity, 100)
+    assert (len(train_data), len(validation_data)) == (TRAIN_COUNT - 100, 100)
+    parts = [train_data, validation_data]
+    pixels = {image.numpy().tobytes() for part in parts for image in part.images}
+    assert pixels == {image.numpy().tobytes() for image in data[0].images}
+    _, again = utils.load_mnist(small_mnist, CPU, identity, identity, 100)
+    assert torch.equal(validation_data.images, again.images)
+
+
+def test_normalise_gives_mean_0_and_deviation_1():
+    black_and_white = torch.tensor([[0, 255]], dtype=torch.uint8)
+    normalised = utils.normalise(utils.to_unit_range(black_and_white))
+    torch.testing.assert_close(normalised * 0.3081 + 0.1307, torch.tensor([[0.0, 1.0]]))
+
+
+def test_augmentation_is_per_image_and_keeps_shape_and_range(data):
+    torch.manual_seed(0)
+    image = utils.to_unit_range(data[0].images[:1])
+    copies = image.expand(32, -1, -1, -1)
+    augmented = utils.RandomAffine(7.0, 0.07, 0.1, 1.4)(copies)
+    assert augmented.shape == copies.shape
+    assert augmented.min() >= 0
+    assert augmented.max() <= 1
+    assert len({one.numpy().tobytes() for one in augmented}) == 32
+
+
+def centre_of_mass(images):
+    mass = images.sum(dim=(1, 2, 3))
+    position = torch.arange(28.0)
+    return (images.sum(dim=(1, 2)) * position).sum(1) / mass, (
+        images.sum(dim=(1, 3)) * position
+    ).sum(1) / mass
+
+
+def test_shift_is_in_pixels():
+    torch.manual_seed(0)
+    dots = torch.zeros(400, 1, 28, 28)
+    dots[:, :, 13:15, 13:15] = 1
+    for moved in centre_of_mass(utils.RandomAffine(0, 0, 0, 3.0)(dots)):
+        assert (moved - 13.5).abs().max() == pytest.approx(3.0, abs=0.1)
+        assert (moved - 13.5).mean() == pytest.approx(0.0, abs=0.3)
+
+
+def test_rotation_is_in_degrees():
+    torch.manual_seed(0)
+    bars = torch.zeros(400, 1, 28, 28)
+    bars[:, :, 13:15, 4:24] = 1
+    rotated = utils.RandomAffine(10.0, 0, 0, 0)(bars)
+    rows = torch.arange(28.0)
+    right_half = rotated[:, 0, :, 20:23].sum(dim=2)
+    height = (right_half * rows).sum(1) / right_half.sum(1) - 13.5
+    steepest = torch.rad2deg(torch.atan(height / 7.5)).abs().max()
+    assert steepest == pytest.approx(10.0, abs=0.7)
+
+
+def test_scale_is_a_share_of_the_size():
+    torch.manual_seed(0)
+    squares = torch.zeros(400, 1, 28, 28)
+    squares[:, :, 9:19, 9:19] = 1
+    area = utils.RandomAffine(0, 0.2, 0, 0)(squares).sum(dim=(1, 2, 3))
+    assert area.max() == pytest.approx(100 * 1.2**2, rel=0.03)
+    assert area.min() == pytest.approx(100 * 0.8**2, rel=0.03)
+
+
+# --- Training -----------------------------------------------------------------------------
+
+
+def run(small_mnist, output_dir, seed=1, epochs=2):
+    utils.seed_everything(seed)
+
+    def augmented(images):
+        return utils.normalise(utils.RandomAffine(7, 0.07, 0.1, 1.4)(utils.to_unit_range(images)))
+
+    def plain(images):
+        return utils.normalise(utils.to_unit_range(images))
+
+    train_data, test_data = utils.load_mnist(small_mnist, CPU, augmented, plain)
+    train_loader = utils.make_loader(train_data, 50, shuffle_seed=seed)
+    test_loader = utils.make_loader(test_data, 50)
+    model = utils.place(Net(0.1), CPU)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    scheduler = utils.one_cycle(optimizer, epochs * len(train_loader))
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        history = utils.fit(
+            model, CPU, train_loader, test_loader, optimizer, scheduler, epochs, output_dir
+        )
+    return model, history, printed.getvalue(), test_loader
+
+
+def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path):
+    _, history, printed, test_loader = run(small_mnist, tmp_path / "run", epochs=4)
+    assert [row.epoch for row in history] == [1, 2, 3, 4]
+    assert history[-1].train_loss < history[0].train_loss - 0.5
+    assert history[-1].test_accuracy > 50
+    assert utils.read_history(tmp_path / "run" / "history.csv") == history
+    assert len(printed.splitlines()) == 2 + 4
+    assert f"{history[-1].test_accuracy:.2f} %" in printed.splitlines()[-1]
+
+    loaded = Net()
+    loaded.load_state_dict(torch.load(tmp_path / "run" / "net.pt", weights_only=True))
+    loss, accuracy = utils.test(loaded, CPU, test_loader)
+    assert accuracy == history[-1].test_accuracy
+    assert loss == pytest.approx(history[-1].test_loss, rel=1e-5)
+
+
+def test_same_seed_same_weights(small_mnist, tmp_path):
+    first, _, _, _ = run(small_mnist, tmp_path / "a")
+    again, _, _, _ = run(small_mnist, tmp_path / "b")
+    other, _, _, _ = run(small_mnist, tmp_path / "c", seed=2)
+    weights = [
+        torch.cat([value.flatten() for value in model.state_dict().values()])
+        for model in (first, again, other)
+    ]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_test_weighs_every_image_alike(data):
+    """One batch of all and several with a short one must agree; so must a sum by hand."""
+    _, test_data = data
+    test_data.transform = lambda images: utils.normalise(utils.to_unit_range(images))
+    model = Net()
+    loss, accuracy = utils.test(model, CPU, utils.make_loader(test_data, 50))
+    with torch.no_grad():
+        log_probabilities = model(test_data.transform(test_data.images))
+    assert loss == pytest.approx(F.nll_loss(log_probabilities, test_data.labels).item(), rel=1e-5)
+    right = (log_probabilities.argmax(1) == test_data.labels).float().mean().item()
+    assert accuracy == pytest.approx(100 * right)
+    predicted = utils.predict(model, utils.make_loader(test_data, 50))
+    torch.testing.assert_close(predicted, log_probabilities)
+
+
+@pytest.mark.parametrize("steps", [1, 5, 10, 100])
+def test_one_cycle_rises_for_a_fifth_and_falls_to_0(steps):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    scheduler = utils.one_cycle(optimizer, steps)
+    rates = []
+    for _ in range(steps):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert max(rates) == pytest.approx(0.1)
+    assert rates.index(max(rates)) == max(1, steps // 5) - 1
+    assert optimizer.param_groups[0]["lr"] == 0
+    if steps == 100:
+        assert rates[9] == pytest.approx(0.05)
+        assert rates[60] == pytest.approx(0.05)
+
+
+def test_the_bar_in_a_notebook_changes_one_output(monkeypatch):
+    shown, updates = [], []
+
+    class Handle:
+        def update(self, content, raw):
+            updates.append(content["text/plain"])
+
+    monkeypatch.setattr(utils, "display", lambda c, **_: shown.append(c["text/plain"]) or Handle())
+    monkeypatch.setattr(utils, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
+    with utils.progress_bar(3) as bar:
+        bar.set_description("epoch 1 of 1")
+        for _ in range(3):
+            bar.update()
+    assert len(shown) == 1
+    assert "3/3" in updates[-1]
+    assert not any("\r" in line or "\n" in line for line in shown + updates)
