@@ -1,0 +1,1 @@
+"""Backpropagation on a network small enough for a spreadsheet: 2-2-2, sigmoid, no biases."""

@@ -1,0 +1,168 @@
+"""The command line: `python -m backprop [build | trace | explain | check]`."""
+
+import argparse
+import csv
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
+
+
+def number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
+    return value
+
+
+def positive(text: str) -> float:
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def count(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 100000")
+    return value
+
+
+def steps_to_build(text: str) -> int:
+    value = count(text)
+    if not 1 <= value <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 10000")
+    return value
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m backprop",
+        description="Backpropagation on a 2-2-2 network: rebuild the workbook and the pictures, "
+        "print the table, explain a gradient, check a sheet of your own.",
+    )
+    problem = argparse.ArgumentParser(add_help=False)
+    default = Problem()
+    for name, size, values in (
+        ("inputs", 2, default.inputs),
+        ("targets", 2, default.targets),
+        ("weights", 8, default.weights),
+    ):
+        problem.add_argument(
+            f"--{name}",
+            type=number,
+            nargs=size,
+            default=values,
+            metavar=tuple(f"{name[0]}{index + 1}" for index in range(size)),
+            help=f"default: {' '.join(f'{value:g}' for value in values)}",
+        )
+    commands = parser.add_subparsers(dest="command")
+    build = commands.add_parser(
+        "build", parents=[problem], help="write the workbook and the pictures (the default)"
+    )
+    build.add_argument(
+        "--learning-rates", type=positive, nargs="+", default=LEARNING_RATES, metavar="RATE",
+        help=f"default: {' '.join(map(str, LEARNING_RATES))}",
+    )  # fmt: skip
+    build.add_argument("--steps", type=steps_to_build, default=STEPS, help=f"default: {STEPS}")
+    build.add_argument(
+        "--out", type=Path, metavar="DIR",
+        help=f"default: the project's own files or, with other options, {OWN_BUILD}",
+    )  # fmt: skip
+    trace = commands.add_parser(
+        "trace", parents=[problem], help="print the table of 31 columns as CSV"
+    )
+    trace.add_argument("--learning-rate", type=positive, default=0.5, help="default: 0.5")
+    trace.add_argument("--steps", type=count, default=STEPS, help=f"default: {STEPS}")
+    explain = commands.add_parser(
+        "explain", parents=[problem], help="derive one weight's gradient, with its numbers"
+    )
+    explain.add_argument("weight", choices=WEIGHTS, metavar="weight", help="w1 to w8")
+    explain.add_argument("--learning-rate", type=positive, default=0.5, help="default: 0.5")
+    explain.add_argument("--step", type=count, default=0, help="default: 0, the starting weights")
+    check = commands.add_parser("check", help="say which cells of a sheet of your own are wrong")
+    check.add_argument("file", type=Path, metavar="FILE.xlsx")
+    return parser
+
+
+def build(arguments: argparse.Namespace) -> int:
+    from backprop.pictures import draw_curves, draw_overview, network_png
+    from backprop.workbook import write_workbook
+
+    problem, rates, steps = problem_of(arguments), arguments.learning_rates, arguments.steps
+    own = (problem, tuple(rates), steps) != (Problem(), LEARNING_RATES, STEPS)
+    if arguments.out is None and not own:
+        workbook_folder, picture_folder = ROOT / "backprop", ROOT / "Test_Images"
+    else:
+        workbook_folder = picture_folder = arguments.out or OWN_BUILD
+    workbook = workbook_folder / "Back_Propagation.xlsx"
+    write_workbook(workbook, problem, rates, steps, network_png(problem))
+    print_path(workbook)
+    overview = picture_folder / "Back_Propogation_Img.png"
+    draw_overview(overview, problem, min(rates, key=lambda rate: abs(rate - 0.5)), steps)
+    print_path(overview)
+    for path in draw_curves(picture_folder, problem, rates, steps):
+        print_path(path)
+    return 0
+
+
+def print_path(path: Path) -> None:
+    print(os.path.relpath(path), flush=True)
+
+
+def trace(arguments: argparse.Namespace) -> int:
+    rows = descend(problem_of(arguments), arguments.learning_rate, arguments.steps)
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(rows.tolist())
+    return 0
+
+
+def explain(arguments: argparse.Namespace) -> int:
+    from backprop.explain import explanation
+
+    problem = problem_of(arguments)
+    print(explanation(problem, arguments.weight, arguments.step, arguments.learning_rate))
+    return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    from backprop.check import check_file
+
+    return check_file(arguments.file)
+
+
+def problem_of(arguments: argparse.Namespace) -> Problem:
+    return Problem(tuple(arguments.inputs), tuple(arguments.targets), tuple(arguments.weights))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = make_parser()
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words.insert(0, "build")
+    parsed = parser.parse_args(words)
+    rates = getattr(parsed, "learning_rates", ())
+    if len(set(rates)) < len(rates):
+        parser.error("--learning-rates has the same rate twice")
+    commands = {"build": build, "trace": trace, "explain": explain, "check": check}
+    try:
+        return commands[parsed.command](parsed)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

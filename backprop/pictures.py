@@ -1,0 +1,186 @@
+"""The pictures of part 1: the network with its numbers, and the error curves."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from backprop.derivation import STEPS_OF_DERIVATION
+from backprop.network import COLUMNS, Problem, descend, evaluate
+from files import replacing
+
+INPUT, HIDDEN, OUTPUT, ERROR, WEIGHT = "#f2c94c", "#7fb8e6", "#8ccf9a", "#e8917f", "#44607c"
+CURVE = "#c8371b"
+NEURONS = {  # name: x, y, colour
+    "i1": (0.0, 2.0, INPUT),
+    "i2": (0.0, 0.0, INPUT),
+    "h1": (2.0, 2.0, HIDDEN),
+    "h2": (2.0, 0.0, HIDDEN),
+    "o1": (4.0, 2.0, OUTPUT),
+    "o2": (4.0, 0.0, OUTPUT),
+}
+EDGES = {  # weight: from, to, where along the line its label stands
+    "w1": ("i1", "h1", 0.5),
+    "w2": ("i2", "h1", 0.28),
+    "w3": ("i1", "h2", 0.28),
+    "w4": ("i2", "h2", 0.5),
+    "w5": ("h1", "o1", 0.5),
+    "w6": ("h2", "o1", 0.28),
+    "w7": ("h1", "o2", 0.28),
+    "w8": ("h2", "o2", 0.5),
+}
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Save a figure as PNG, whole or not at all, the same bytes every time."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110, metadata={"Software": None})
+
+
+def draw_network(ax: Axes, problem: Problem) -> None:
+    """Draw neurons and weights with the numbers of the first forward pass on them."""
+    values = evaluate(problem.given())
+    for weight, (start, end, where) in EDGES.items():
+        (x0, y0, _), (x1, y1, _) = NEURONS[start], NEURONS[end]
+        ax.annotate(
+            "",
+            (x1, y1),
+            (x0, y0),
+            arrowprops={"arrowstyle": "-|>", "color": WEIGHT, "shrinkA": 33, "shrinkB": 33},
+        )
+        ax.text(
+            x0 + where * (x1 - x0),
+            y0 + where * (y1 - y0),
+            f"{weight} = {values[weight]:g}",
+            ha="center",
+            va="center",
+            fontsize=10,
+            color=WEIGHT,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+        )
+    for name, (x, y, colour) in NEURONS.items():
+        ax.scatter([x], [y], s=4100, color=colour, edgecolor="white", linewidth=2, zorder=3)
+        label = f"{name}\n{values[name]:.4g}"
+        if name[0] != "i":
+            label = f"{name} = {values[name]:.4f}\nσ: {values[f'a_{name}']:.4f}"
+        ax.text(x, y, label, ha="center", va="center", fontsize=8.5, zorder=4)
+    for number, y in ((1, 2.0), (2, 0.0)):
+        error = f"t{number} = {values[f't{number}']:g}\nE{number} = {values[f'E{number}']:.6f}"
+        box = {"boxstyle": "round", "facecolor": ERROR, "edgecolor": "none", "alpha": 0.6}
+        ax.text(5.35, y, error, ha="center", va="center", fontsize=10, bbox=box)
+        ax.plot([4.5, 4.85], [y, y], color=WEIGHT, linewidth=1)
+    ax.text(5.35, 1.0, f"E_total = {values['E_total']:.9f}", ha="center", fontsize=10)
+    ax.set(xlim=(-0.6, 6.1), ylim=(-0.8, 2.8))
+    ax.axis("off")
+
+
+def network_png(problem: Problem) -> bytes:
+    """Draw the network alone, as PNG."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    draw_network(figure.subplots(), problem)
+    file = BytesIO()
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+    return file.getvalue()
+
+
+def draw_overview(path: str | Path, problem: Problem, learning_rate: float, steps: int) -> None:
+    """Draw the whole exercise: network, derivation, the first rows of the table."""
+    figure = Figure(figsize=(17, 13), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[2.9, 1])
+    left, right = top.subfigures(1, 2, width_ratios=[1.02, 1])
+    network_ax, curve_ax = left.subplots(2, 1, height_ratios=[1.25, 1])
+    draw_network(network_ax, problem)
+    network_ax.set_title("The network and its first forward pass", fontsize=14)
+    trace = descend(problem, learning_rate, steps)
+    _draw_curve(curve_ax, learning_rate, trace[:, COLUMNS.index("E_total")])
+    _draw_derivation(right.subplots())
+    _draw_table(bottom.subplots(), learning_rate, trace[:6])
+    save(figure, path)
+
+
+def _draw_derivation(ax: Axes) -> None:
+    ax.axis("off")
+    lines = sum(len(formulas) + 1.6 for _, formulas in STEPS_OF_DERIVATION)
+    y = 1.0
+    for heading, formulas in STEPS_OF_DERIVATION:
+        ax.text(0, y, heading, fontsize=12, weight="bold", color=WEIGHT, va="top")
+        y -= 1 / lines
+        for symbol, formula in formulas:
+            ax.text(0.02, y, symbol, fontsize=10.5, va="top")
+            ax.text(0.13, y, formula, fontsize=10.5, va="top")
+            y -= 1 / lines
+        y -= 0.6 / lines
+
+
+def _draw_table(ax: Axes, learning_rate: float, rows: np.ndarray) -> None:
+    """Draw the first rows in two halves: 31 columns do not fit beside one another."""
+    ax.axis("off")
+    ax.set_title(f"The first rows of the table at η = {learning_rate:g}", fontsize=14)
+    for half, (bottom, columns) in enumerate(((0.53, COLUMNS[:16]), (0.0, COLUMNS[16:]))):
+        start = 16 * half
+        digits = ".4f" if half == 0 else ".6f"
+        cells = [[format(value, digits) for value in row[start : start + 16]] for row in rows]
+        table = ax.table(cells, colLabels=columns, cellLoc="center", bbox=(0, bottom, 1, 0.45))
+        table.auto_set_font_size(False)
+        table.set_fontsize(9.5)
+        for (row, _), cell in table.get_celld().items():
+            cell.set(linewidth=0.4, facecolor="#dbe9f6" if row == 0 else "white")
+
+
+def _draw_curve(ax: Axes, learning_rate: float, errors: np.ndarray) -> None:
+    steps = len(errors) - 1
+    ax.plot(errors, color=CURVE, linewidth=2)
+    ax.plot([0, steps], errors[[0, -1]], "o", color=CURVE)
+    ax.annotate(f"{errors[0]:.4g}", (0, errors[0]), (10, 0), textcoords="offset points")
+    ax.text(
+        0.97,
+        0.95,
+        f"{errors[-1]:.3g} after {steps} steps",
+        transform=ax.transAxes,
+        ha="right",
+        va="top",
+        fontsize=12,
+        color=CURVE,
+    )
+    ax.set(title=f"Learning rate η = {float(learning_rate)}", xlabel="step", ylabel="E_total")
+    ax.grid(alpha=0.3)
+
+
+def draw_curves(
+    folder: str | Path, problem: Problem, learning_rates: Sequence[float], steps: int
+) -> list[Path]:
+    """Draw the error curve of each learning rate, and all of them in one figure.
+
+    All have the same axes, so that they can be compared.
+
+    Returns:
+        The files written, `Loss_Graph_LR0_1.png` and so on, then `Loss_Graph_All.png`.
+    """
+    errors = {
+        rate: descend(problem, rate, steps)[:, COLUMNS.index("E_total")] for rate in learning_rates
+    }
+    highest = 1.08 * max(curve.max() for curve in errors.values())
+    limits = {"xlim": (-0.02 * steps, 1.02 * steps), "ylim": (0, highest)}
+    paths = []
+    for rate, curve in errors.items():
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        ax = figure.subplots()
+        _draw_curve(ax, rate, curve)
+        ax.set(**limits)
+        paths.append(Path(folder) / f"Loss_Graph_LR{str(float(rate)).replace('.', '_')}.png")
+        save(figure, paths[-1])
+    columns = min(3, len(errors))
+    rows = -(-len(errors) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for ax, (rate, curve) in zip(axes, errors.items(), strict=False):
+        _draw_curve(ax, rate, curve)
+        ax.set(**limits)
+    for ax in list(axes):
+        ax.axis("off")
+    paths.append(Path(folder) / "Loss_Graph_All.png")
+    save(figure, paths[-1])
+    return paths
