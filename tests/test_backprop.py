@@ -1,0 +1,221 @@
+"""The numpy core, judged by torch's autograd and by central differences."""
+
+import csv
+import io
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backprop.__main__ import main
+from backprop.expression import Expression
+from backprop.network import (
+    COLUMNS,
+    GRADIENTS,
+    LEARNING_RATES,
+    WEIGHTS,
+    Problem,
+    descend,
+    evaluate,
+)
+
+numbers = st.floats(-3, 3)
+problems = st.builds(
+    Problem,
+    inputs=st.tuples(numbers, numbers),
+    targets=st.tuples(numbers, numbers),
+    weights=st.tuples(*[numbers] * 8),
+)
+
+
+def total_error(problem, weights):
+    """The exercise in torch, in matrix form: independent of the columns under test."""
+    hidden = torch.sigmoid(
+        weights[:4].view(2, 2) @ torch.tensor(problem.inputs, dtype=torch.float64)
+    )
+    output = torch.sigmoid(weights[4:].view(2, 2) @ hidden)
+    targets = torch.tensor(problem.targets, dtype=torch.float64)
+    return 0.5 * ((targets - output) ** 2).sum()
+
+
+@given(problems)
+@settings(max_examples=200, deadline=None)
+def test_gradients_are_those_of_autograd(problem):
+    weights = torch.tensor(problem.weights, dtype=torch.float64, requires_grad=True)
+    error = total_error(problem, weights)
+    error.backward()
+    row = evaluate(problem.given())
+    assert row["E_total"] == pytest.approx(error.item(), rel=1e-12)
+    # Where the two paths of a first weight cancel, only the size of the terms counts.
+    np.testing.assert_allclose(
+        [row[name] for name in GRADIENTS], weights.grad.numpy(), rtol=1e-12, atol=1e-15
+    )
+
+
+@given(problems)
+@settings(max_examples=50, deadline=None)
+def test_gradients_are_central_differences(problem):
+    row = evaluate(problem.given())
+    step = 1e-5
+    for weight, name in zip(WEIGHTS, GRADIENTS, strict=True):
+        here = problem.given()
+        above = evaluate(here | {weight: here[weight] + step})["E_total"]
+        below = evaluate(here | {weight: here[weight] - step})["E_total"]
+        assert row[name] == pytest.approx((above - below) / (2 * step), rel=1e-5, abs=1e-9)
+
+
+@given(problems, st.floats(0.01, 5))
+@settings(max_examples=30, deadline=None)
+def test_descent_is_that_of_torch(problem, learning_rate):
+    weights = torch.tensor(problem.weights, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([weights], lr=learning_rate)
+    for row in descend(problem, learning_rate, 5):
+        named = dict(zip(COLUMNS, row, strict=True))
+        np.testing.assert_allclose(
+            [named[weight] for weight in WEIGHTS], weights.detach(), rtol=1e-10, atol=1e-13
+        )
+        optimizer.zero_grad()
+        total_error(problem, weights).backward()
+        optimizer.step()
+
+
+def test_the_known_start():
+    assert evaluate(Problem().given())["E_total"] == pytest.approx(0.014181377937891659, rel=1e-15)
+
+
+def test_the_table_has_its_31_columns():
+    assert " ".join(COLUMNS) == (
+        "t1 t2 i1 i2 w1 w2 w3 w4 h1 a_h1 h2 a_h2 w5 w6 w7 w8 o1 a_o1 o2 a_o2 E1 E2 E_total "
+        "∂E/∂w1 ∂E/∂w2 ∂E/∂w3 ∂E/∂w4 ∂E/∂w5 ∂E/∂w6 ∂E/∂w7 ∂E/∂w8"
+    )
+    assert descend(Problem(), 0.5, 7).shape == (8, 31)
+
+
+@pytest.mark.filterwarnings("error")
+def test_huge_weights_saturate_without_a_warning():
+    row = evaluate(Problem(weights=(-1e5,) * 8).given())
+    assert row["a_h1"] == 0
+    assert row["E_total"] == 0
+
+
+def test_expressions_have_the_brackets_they_need_and_no_more():
+    a, b, c = (Expression(name) for name in "abc")
+    assert (a - (b - c)).text == "a-(b-c)"
+    assert (a - b - c).text == "a-b-c"
+    assert (a * (b + c)).text == "a*(b+c)"
+    assert (a * b + c).text == "a*b+c"
+    assert (0.5 * (a - b) ** 2).text == "0.5*(a-b)^2"
+    assert (1 / (1 + np.exp(-(a + b)))).text == "1/(1+EXP(-(a+b)))"
+    assert (1 / (a * b)).text == "1/(a*b)"
+
+
+# --- Command line -------------------------------------------------------------------------
+
+
+def test_trace_prints_the_table_in_full_precision(capsys):
+    main(["trace", "--learning-rate", "0.8", "--steps", "12"])
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out)))
+    assert tuple(rows[0]) == COLUMNS
+    np.testing.assert_array_equal(np.array(rows[1:], float), descend(Problem(), 0.8, 12))
+
+
+def test_trace_takes_another_problem(capsys):
+    main(["trace", "--steps", "0", "--targets", "0.01", "0.99", "--weights", *"12345678"])
+    row = dict(csv.DictReader(io.StringIO(capsys.readouterr().out)).__next__())
+    assert (row["t1"], row["t2"], row["w1"], row["w8"]) == ("0.01", "0.99", "1.0", "8.0")
+
+
+@pytest.mark.parametrize("weight", WEIGHTS)
+def test_explain_ends_at_the_numbers_of_the_table(weight, capsys):
+    main(["explain", weight, "--step", "3", "--learning-rate", "0.8"])
+    text = capsys.readouterr().out
+    here, after = (dict(zip(COLUMNS, r, strict=True)) for r in descend(Problem(), 0.8, 4)[3:])
+    assert f"= {float(here[f'∂E/∂{weight}'])!r}" in text
+    assert text.rstrip().endswith(f"= {float(after[weight])!r}")
+    assert ("two outputs" in text or "both outputs" in text) == (weight in WEIGHTS[:4])
+
+
+def test_explain_multiplies_the_factors_it_shows(capsys):
+    main(["explain", "w6"])
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index("Factor by factor") + 1
+    factors = [float(line.split(" = ")[-1]) for line in lines[start : start + 3]]
+    assert np.prod(factors) == pytest.approx(0.012976084910698517, rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["explain", "w9"], "w9"),
+        (["trace", "--steps", "-1"], "--steps"),
+        (["trace", "--learning-rate", "0"], "not above 0"),
+        (["build", "--weights", "1", "2"], "--weights"),
+        (["build", "--inputs", "nan", "1"], "not a finite number"),
+        (["build", "--learning-rates", "1", "1.0"], "the same rate twice"),
+        (["build", "--steps", "0"], "not from 1"),
+        (["polish"], "polish"),
+    ],
+)
+def test_bad_options_are_named(words, complaint, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 2
+    assert complaint in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_unwritable_folder_is_named(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert main(["build", "--out", str(tmp_path / "file" / "x")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "cannot write" in error
+
+
+# --- Build --------------------------------------------------------------------------------
+
+PICTURES = [
+    "Back_Propogation_Img.png",
+    *[f"Loss_Graph_LR{str(rate).replace('.', '_')}.png" for rate in LEARNING_RATES],
+    "Loss_Graph_All.png",
+]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A build of everything, twice."""
+    folders = [tmp_path_factory.mktemp("build") for _ in range(2)]
+    for folder in folders:
+        assert main(["--out", str(folder)]) == 0
+    return folders
+
+
+def test_build_writes_every_file_and_none_is_blank(built):
+    names = {file.name for file in built[0].iterdir()}
+    assert names == {"Back_Propagation.xlsx", *PICTURES}
+    for name in PICTURES:
+        pixels = matplotlib.image.imread(built[0] / name)
+        assert min(pixels.shape[:2]) > 300
+        assert pixels[..., :3].std() > 0.05
+
+
+def test_build_repeats_byte_for_byte(built):
+    for file in built[0].iterdir():
+        assert file.read_bytes() == (built[1] / file.name).read_bytes(), file.name
+
+
+def test_the_tracked_pictures_have_their_names():
+    for name in PICTURES:
+        assert (ROOT / "Test_Images" / name).is_file()
+    assert (ROOT / "backprop" / "Back_Propagation.xlsx").is_file()
+
+
+def test_a_build_of_ones_own_does_not_touch_tracked_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main(["--learning-rates", "0.3", "--steps", "5"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "runs/backprop/Back_Propagation.xlsx"
+    assert sorted(printed) == sorted(f"runs/backprop/{p.name}" for p in tmp_path.rglob("*.*"))

@@ -1,0 +1,131 @@
+"""The workbook: what it carries, and what LibreOffice makes of its formulas."""
+
+import shutil
+import subprocess
+
+import numpy as np
+import openpyxl
+import pytest
+
+from backprop.__main__ import main
+from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
+from backprop.pictures import network_png
+from backprop.workbook import write_workbook
+
+STEPS = 100
+
+
+@pytest.fixture(scope="module")
+def workbook(tmp_path_factory):
+    path = tmp_path_factory.mktemp("workbook") / "Back_Propagation.xlsx"
+    write_workbook(path, Problem(), LEARNING_RATES, STEPS, network_png(Problem()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def recalculate(tmp_path_factory):
+    """Let LibreOffice compute a workbook anew; skips where there is none."""
+    program = shutil.which("soffice")
+    if program is None:
+        pytest.skip("LibreOffice (soffice) is not installed")
+    profile = tmp_path_factory.mktemp("profile").as_uri()
+
+    def run(path):
+        folder = path.parent / "recalculated"
+        command = [program, f"-env:UserInstallation={profile}", "--headless"]
+        command += ["--convert-to", "xlsx", "--outdir", str(folder), str(path)]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        return folder / path.name
+
+    return run
+
+
+def table_of(workbook, sheet):
+    rows = workbook[sheet].iter_rows(min_row=3, max_col=31, values_only=True)
+    header, *table = rows
+    assert header == COLUMNS
+    return np.array(table[: STEPS + 1], float)
+
+
+def without_values(path, folder, **changes):
+    """Copy a workbook without its saved values, so that it must be computed."""
+    copy = openpyxl.load_workbook(path)
+    for place, value in changes.items():
+        sheet, cell = place.split("__")
+        copy[sheet.replace("_", " ")][cell] = value
+    folder.mkdir()
+    copy.save(folder / path.name)
+    return folder / path.name
+
+
+def test_formula_cells_carry_their_values(workbook):
+    values = openpyxl.load_workbook(workbook, data_only=True)
+    for rate in LEARNING_RATES:
+        np.testing.assert_array_equal(
+            table_of(values, f"LR {rate}"), descend(Problem(), rate, STEPS)
+        )
+
+
+def test_every_computed_cell_is_a_formula(workbook):
+    formulas = openpyxl.load_workbook(workbook)
+    assert formulas.sheetnames == [
+        "Derivation",
+        "Problem",
+        *[f"LR {rate}" for rate in LEARNING_RATES],
+        "Comparison",
+    ]
+    for rate in LEARNING_RATES:
+        sheet = formulas[f"LR {rate}"]
+        assert sheet["B1"].value == rate
+        cells = [
+            cell for row in sheet.iter_rows(min_row=4, max_row=104, max_col=31) for cell in row
+        ]
+        assert len(cells) == 101 * 31
+        assert all(cell.value.startswith("=") for cell in cells)
+        assert sheet.freeze_panes == "A4"
+        (chart,) = sheet._charts
+        assert chart.x_axis.title is not None
+        assert chart.y_axis.title is not None
+    assert len(formulas["Comparison"]._charts[0].series) == len(LEARNING_RATES)
+
+
+def test_libreoffice_computes_the_numpy_table(workbook, recalculate, tmp_path):
+    computed = recalculate(without_values(workbook, tmp_path / "plain"))
+    values = openpyxl.load_workbook(computed, data_only=True)
+    for rate in LEARNING_RATES:
+        np.testing.assert_allclose(
+            table_of(values, f"LR {rate}"), descend(Problem(), rate, STEPS), rtol=1e-12, atol=1e-15
+        )
+    errors = [
+        cell.value
+        for sheet in values.worksheets
+        for row in sheet.iter_rows()
+        for cell in row
+        if isinstance(cell.value, str) and cell.value.startswith(("#", "Err"))
+    ]
+    assert errors == []
+
+
+def test_libreoffice_follows_a_changed_rate_and_weight(workbook, recalculate, tmp_path):
+    changes = {"LR_0.5__B1": 0.7, "Problem__B8": 0.33}
+    assert openpyxl.load_workbook(workbook)["Problem"]["A8"].value == "starting weight w1"
+    computed = recalculate(without_values(workbook, tmp_path / "changed", **changes))
+    values = openpyxl.load_workbook(computed, data_only=True)
+    changed = Problem(weights=(0.33, *Problem().weights[1:]))
+    for rate, sheet in ((0.7, "LR 0.5"), (2.0, "LR 2.0")):
+        np.testing.assert_allclose(
+            table_of(values, sheet), descend(changed, rate, STEPS), rtol=1e-12, atol=1e-15
+        )
+    compared = [row[3] for row in values["Comparison"].iter_rows(min_row=4, values_only=True)]
+    np.testing.assert_allclose(compared[: STEPS + 1], descend(changed, 0.7, STEPS)[:, 22], 1e-12)
+
+
+def test_a_wrong_formula_in_a_sheet_saved_by_libreoffice_is_named(
+    workbook, recalculate, tmp_path, capsys
+):
+    path = without_values(workbook, tmp_path / "slip", **{"LR_0.5__Q20": "=M20*J20+M20*L20"})
+    assert main(["check", str(recalculate(path))]) == 1
+    report = capsys.readouterr().out
+    assert report.count("all 2719 cells agree") == len(LEARNING_RATES) - 1
+    assert "o1: 1 wrong cell, the first is Q20" in report
+    assert "uses w5 (M20) where w6 (N20) belongs" in report
