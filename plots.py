@@ -9,19 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
-from files import replacing
-from utils import Epoch, ImageBatches
+from files import png_bytes, write_whole
+from history import Epoch
+from utils import ImageBatches
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Save a figure as PNG, whole or not at all, with no version or date in it."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
 
 
 def train_samples(data: ImageBatches, path: str | Path, columns: int = 12) -> None:
@@ -38,7 +32,7 @@ def train_samples(data: ImageBatches, path: str | Path, columns: int = 12) -> No
     for ax, name in zip(axes[:, 0], ["as drawn", "augmented", "again", "again"], strict=True):
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     figure.suptitle("Training images: every epoch sees each one moved in its own way", fontsize=12)
-    save(figure, path)
+    write_whole(path, png_bytes(figure))
 
 
 def curves(history: list[Epoch], path: str | Path) -> None:
@@ -66,7 +60,7 @@ def curves(history: list[Epoch], path: str | Path) -> None:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
         ax.legend(title="train: augmented, with dropout", title_fontsize=8)
-    save(figure, path)
+    write_whole(path, png_bytes(figure))
 
 
 def test_log(history: list[Epoch], path: str | Path) -> None:
@@ -97,7 +91,7 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
     figure.suptitle(
         f"{last.test_accuracy:.2f} % of the test images right after epoch {last.epoch}, the last"
     )
-    save(figure, path)
+    write_whole(path, png_bytes(figure))
 
 
 def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path) -> None:
@@ -118,7 +112,7 @@ def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path
             ax.text(predicted, true, count, ha="center", va="center", fontsize=9, weight=weight)
     ax.set(xlabel="predicted", ylabel="true digit", xticks=range(10), yticks=range(10))
     ax.set_title(f"{wrong.sum()} of {counts.sum():,} images wrong; colour: mistakes")
-    save(figure, path)
+    write_whole(path, png_bytes(figure))
 
 
 def mistakes(
@@ -148,7 +142,7 @@ def mistakes(
             color=WRONG_COLOUR,
         )
     figure.suptitle(f"The {len(shown)} most confident of {len(wrong)} mistakes")
-    save(figure, path)
+    write_whole(path, png_bytes(figure))
 
 
 def _draw_digit(ax: Axes, image: Tensor) -> None:

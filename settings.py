@@ -3,6 +3,7 @@
 import math
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from errors import UserError
 
@@ -28,13 +29,17 @@ _RULES = {
     "shift": _FROM_0,
     "seed": (int, "a whole number, 0 or more", lambda value: 0 <= value < 2**63),
     "validation_size": (int, "a whole number from 0 to 59999", lambda value: 0 <= value < 60000),
+    "resume": (bool, "True or False", lambda value: True),
     "data_dir": _FOLDER,
     "output_dir": _FOLDER,
 }
 
 
-def check_settings(**settings: object) -> None:
+def check_settings(**settings: Any) -> dict[str, Any]:
     """Check every setting of a run before the run begins.
+
+    Returns:
+        The settings by name.
 
     Raises:
         SettingsError: if one is of the wrong kind or out of its range, or if nothing can be
@@ -42,8 +47,8 @@ def check_settings(**settings: object) -> None:
     """
     for name, value in settings.items():
         kind, wanted, fits = _RULES[name]
-        accepted = (int, float) if kind is float else kind
-        if isinstance(value, bool) or not isinstance(value, accepted) or not fits(value):
+        accepted = (int, float) if kind is float else (kind,)
+        if type(value) not in accepted or not fits(value):
             raise SettingsError(f"{name} must be {wanted}, not {value!r}")
     if "output_dir" in settings:
         try:
@@ -53,3 +58,4 @@ def check_settings(**settings: object) -> None:
             raise SettingsError(
                 f"output_dir {settings['output_dir']!r} cannot be written: {error.strerror}"
             ) from None
+    return settings

@@ -1,18 +1,16 @@
 """Device, data and training: what S6.ipynb calls, in the order it calls it."""
 
-import csv
 import ctypes
 import io
 import math
 import time
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from IPython import get_ipython
-from IPython.display import display
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
@@ -20,7 +18,11 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from tqdm import tqdm
 
 import mnist
-from files import replacing
+from checkpoint import Run
+from errors import UserError
+from files import write_whole
+from history import LOG_HEADER, Epoch, log_line, save_history
+from progress import progress_bar
 
 # --- Device -------------------------------------------------------------------------------
 
@@ -186,35 +188,6 @@ def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = 
 # --- Training -----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history: losses in nats per image, accuracies in percent.
-
-    The learning rate is that of the epoch's first step. Training loss and accuracy are those
-    of the batches as they were trained on, augmented and with dropout.
-    """
-
-    epoch: int
-    learning_rate: float
-    train_loss: float
-    train_accuracy: float
-    test_loss: float
-    test_accuracy: float
-    seconds: float
-
-
-LOG_HEADER = "epoch    rate   train loss   accuracy   test loss   accuracy   seconds"
-
-
-def log_line(row: Epoch) -> str:
-    """Write a row of the history as a line that stands under `LOG_HEADER`."""
-    return (
-        f"{row.epoch:5d}  {row.learning_rate:.4f}   {row.train_loss:10.4f}"
-        f"   {row.train_accuracy:6.2f} %   {row.test_loss:9.4f}"
-        f"   {row.test_accuracy:6.2f} %   {row.seconds:7.1f}"
-    )
-
-
 def one_cycle(optimizer: Optimizer, steps: int) -> LambdaLR:
     """Raise the rate linearly to the optimizer's over a fifth of the steps, then lower it to 0."""
     rise = max(1, steps // 5)
@@ -225,6 +198,10 @@ def one_cycle(optimizer: Optimizer, steps: int) -> LambdaLR:
         return (steps - step) / max(1, steps - rise)
 
     return LambdaLR(optimizer, factor)
+
+
+class Diverged(UserError):
+    """The loss is no longer a finite number."""
 
 
 def train(
@@ -239,9 +216,12 @@ def train(
 
     Returns:
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
+
+    Raises:
+        Diverged: as soon as the bar is redrawn, or the epoch over, after a loss that is not finite.
     """
     model.train()
-    loss_sum = torch.zeros((), device=device)
+    losses, rates = [], []
     correct = torch.zeros((), device=device)
     seen = 0
     for images, labels in train_loader:
@@ -250,18 +230,28 @@ def train(
         loss = F.nll_loss(log_probabilities, labels)
         loss.backward()
         optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        # The sums stay on the device: reading one makes the host wait for all queued work.
-        loss_sum += loss.detach() * len(labels)
+        # Losses and counts stay on the device: reading one makes the host wait for all work.
+        losses.append(loss.detach() * len(labels))
+        rates.append(optimizer.param_groups[0]["lr"])
         correct += (log_probabilities.argmax(dim=1) == labels).sum()
         seen += len(labels)
+        if scheduler is not None:
+            scheduler.step()
         if bar is not None and bar.update():  # true when the bar was redrawn, twice a second
-            bar.set_postfix_str(
-                f"loss {loss_sum.item() / seen:.4f}, accuracy {100 * correct.item() / seen:.2f} %",
-                refresh=False,
-            )
-    return loss_sum.item() / seen, 100 * correct.item() / seen
+            mean_loss, accuracy = _finite_mean(losses, rates, seen), 100 * correct.item() / seen
+            bar.set_postfix_str(f"loss {mean_loss:.4f}, accuracy {accuracy:.2f} %", refresh=False)
+    return _finite_mean(losses, rates, seen), 100 * correct.item() / seen
+
+
+def _finite_mean(losses: list[Tensor], rates: list[float], count: int) -> float:
+    sums = torch.stack(losses)
+    mean = sums.sum().item() / count
+    if not math.isfinite(mean):
+        step = int((~sums.isfinite()).nonzero()[0])
+        raise Diverged(
+            f"the loss is not finite at step {step + 1}, learning rate {rates[step]:.4f}"
+        )
+    return mean
 
 
 @torch.inference_mode()
@@ -296,83 +286,64 @@ def fit(
     test_loader: DataLoader,
     optimizer: Optimizer,
     scheduler: LRScheduler,
-    epochs: int,
-    output_dir: str | Path,
+    settings: dict[str, Any],
 ) -> list[Epoch]:
     """Train for all epochs; test, print a line and save after each.
 
-    After every epoch `output_dir` holds `history.csv`, a row an epoch, and `net.pt`, the
-    model's state dict.
+    After every epoch the folder `output_dir` holds `history.csv`, a row an epoch; `net.pt`, the
+    model's state dict; and `checkpoint.pt`, from which the same call goes on if it was cut off.
+    A stop by hand (Ctrl-C, the stop button) ends the training, not the notebook.
+
+    Args:
+        settings: all settings of the run by name; `epochs`, `output_dir` and `resume` are used.
+
+    Returns:
+        The history, with the epochs from before an interruption.
+
+    Raises:
+        Diverged: if the loss is no longer finite; says where, and what to lower.
+        UserError: if something cannot be written, or the checkpoint found cannot be used.
     """
-    output_dir = Path(output_dir)
+    epochs, output_dir = settings["epochs"], Path(settings["output_dir"])
+    run = Run(output_dir / "checkpoint.pt", model, optimizer, scheduler, train_loader, settings)
     history = []
-    _, accuracy = test(model, device, test_loader)
-    print(f"untrained: {accuracy:.2f} % of {len(test_loader.dataset):,} images right\n{LOG_HEADER}")
-    with progress_bar(epochs * len(train_loader)) as bar:
-        for epoch in range(1, epochs + 1):
-            bar.set_description(f"epoch {epoch} of {epochs}")
-            started = time.perf_counter()
-            learning_rate = optimizer.param_groups[0]["lr"]
-            trained = train(model, device, train_loader, optimizer, scheduler, bar)
-            tested = test(model, device, test_loader)
-            seconds = time.perf_counter() - started
-            history.append(Epoch(epoch, learning_rate, *trained, *tested, seconds))
-            print(log_line(history[-1]))
-            save_history(history, output_dir / "history.csv")
-            with replacing(output_dir / "net.pt") as path:
-                torch.save(model.state_dict(), path)
+    if settings["resume"] and run.path.exists():
+        history = [Epoch(**row) for row in run.load()]
+        print(f"resuming after epoch {len(history)} of {epochs}, from {run.path}")
+    else:
+        _, accuracy = test(model, device, test_loader)
+        print(f"untrained: {accuracy:.2f} % of {len(test_loader.dataset):,} images right")
+    print("\n".join([LOG_HEADER, *(log_line(row) for row in history)]))
+    steps = len(train_loader)
+    with progress_bar(epochs * steps, done=len(history) * steps) as bar:
+        try:
+            for epoch in range(len(history) + 1, epochs + 1):
+                bar.set_description(f"epoch {epoch} of {epochs}")
+                started = time.perf_counter()
+                learning_rate = optimizer.param_groups[0]["lr"]
+                trained = train(model, device, train_loader, optimizer, scheduler, bar)
+                tested = test(model, device, test_loader)
+                seconds = time.perf_counter() - started
+                history.append(Epoch(epoch, learning_rate, *trained, *tested, seconds))
+                print(log_line(history[-1]))
+                save_history(history, output_dir / "history.csv")
+                save_weights(model, output_dir / "net.pt")
+                run.save([asdict(row) for row in history])
+        except Diverged as error:
+            raise Diverged(
+                f"epoch {epoch}: {error}. Lower learning_rate or momentum; {len(history)} whole "
+                f"epochs are in {output_dir}"
+            ) from None
+        except KeyboardInterrupt:
+            if not history:
+                raise UserError("stopped before the first epoch was done") from None
+            history = [Epoch(**row) for row in run.load()]  # and the weights that belong to it
+            print(f"stopped in epoch {epoch} of {epochs}: run again to go on from {run.path}")
     return history
 
 
-def save_history(history: list[Epoch], path: Path) -> None:
-    """Write the history as CSV, a row an epoch."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(field.name for field in fields(Epoch))
-        writer.writerows(astuple(row) for row in history)
-
-
-def read_history(path: str | Path) -> list[Epoch]:
-    """Read a history that `save_history` wrote."""
-    with open(path, newline="") as file:
-        return [
-            Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()})
-            for row in csv.DictReader(file)
-        ]
-
-
-# --- Progress -----------------------------------------------------------------------------
-
-
-class NotebookLine(io.TextIOBase):
-    """A file for tqdm whose last line stands in a notebook's cell and changes in place.
-
-    A bar on standard error would leave every redrawing in the saved notebook, and a line for
-    each under `papermill --log-output`; tqdm's own notebook bar leaves widgets, which GitHub
-    does not show.
-    """
-
-    def __init__(self) -> None:
-        self.shown = None
-
-    def write(self, text: str) -> int:
-        if line := text.strip("\r\n "):
-            content = {"text/plain": line}
-            if self.shown is None:
-                self.shown = display(content, raw=True, display_id=True)
-            else:
-                self.shown.update(content, raw=True)
-        return len(text)
-
-
-def progress_bar(steps: int) -> tqdm:
-    """A bar that moves in a notebook's cell or, outside of one, on the terminal."""
-    in_notebook = hasattr(get_ipython(), "kernel")
-    return tqdm(
-        total=steps,
-        file=NotebookLine() if in_notebook else None,
-        unit="step",
-        mininterval=0.5,
-        ascii=False,
-        ncols=100,
-    )
+def save_weights(model: nn.Module, path: Path) -> None:
+    """Write the model's state dict."""
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    write_whole(path, file.getvalue())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
+from errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
@@ -159,8 +160,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
-        print(f"cannot write {error.filename}: {error.strerror}", file=sys.stderr)
+    except UserError as error:
+        print(error, file=sys.stderr)
         return 2
 
 

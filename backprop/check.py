@@ -1,6 +1,5 @@
 """Which cells of somebody's sheet are wrong, and what the slip may be."""
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ from backprop.network import (
     partial,
     updated,
 )
-from backprop.tables import Table, UnreadableSheet, read_tables
+from backprop.tables import Table, read_tables
 
 RELATIVE, FLOOR = 1e-9, 1e-14  # how far a cell may be off: a share of its value, and at least
 NO_FORMULA = "a number, no formula"
@@ -52,15 +51,13 @@ def check_file(path: Path) -> int:
     """Print a report on every table of a workbook.
 
     Returns:
-        0 if every cell agrees, 1 if a cell is wrong, 2 if the file cannot be judged.
+        0 if every cell agrees, 1 if a cell is wrong.
+
+    Raises:
+        UnreadableSheet: if the file cannot be judged.
     """
-    try:
-        tables = read_tables(path)
-    except UnreadableSheet as error:
-        print(error, file=sys.stderr)
-        return 2
     wrong = False
-    for table in tables:
+    for table in read_tables(path):
         found = judge(table)
         print(report(table, found))
         wrong = wrong or bool(found)

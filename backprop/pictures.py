@@ -1,7 +1,6 @@
 """The pictures of part 1: the network with its numbers, and the error curves."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from matplotlib.figure import Figure
 
 from backprop.derivation import STEPS_OF_DERIVATION
 from backprop.network import COLUMNS, Problem, descend, evaluate
-from files import replacing
+from files import png_bytes, write_whole
 
 INPUT, HIDDEN, OUTPUT, ERROR, WEIGHT = "#f2c94c", "#7fb8e6", "#8ccf9a", "#e8917f", "#44607c"
 CURVE = "#c8371b"
@@ -32,12 +31,6 @@ EDGES = {  # weight: from, to, where along the line its label stands
     "w7": ("h1", "o2", 0.28),
     "w8": ("h2", "o2", 0.5),
 }
-
-
-def save(figure: Figure, path: str | Path) -> None:
-    """Save a figure as PNG, whole or not at all, the same bytes every time."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110, metadata={"Software": None})
 
 
 def draw_network(ax: Axes, problem: Problem) -> None:
@@ -81,9 +74,7 @@ def network_png(problem: Problem) -> bytes:
     """Draw the network alone, as PNG."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     draw_network(figure.subplots(), problem)
-    file = BytesIO()
-    figure.savefig(file, dpi=110, metadata={"Software": None})
-    return file.getvalue()
+    return png_bytes(figure)
 
 
 def draw_overview(path: str | Path, problem: Problem, learning_rate: float, steps: int) -> None:
@@ -98,7 +89,7 @@ def draw_overview(path: str | Path, problem: Problem, learning_rate: float, step
     _draw_curve(curve_ax, learning_rate, trace[:, COLUMNS.index("E_total")])
     _draw_derivation(right.subplots())
     _draw_table(bottom.subplots(), learning_rate, trace[:6])
-    save(figure, path)
+    write_whole(path, png_bytes(figure))
 
 
 def _draw_derivation(ax: Axes) -> None:
@@ -171,7 +162,7 @@ def draw_curves(
         _draw_curve(ax, rate, curve)
         ax.set(**limits)
         paths.append(Path(folder) / f"Loss_Graph_LR{str(float(rate)).replace('.', '_')}.png")
-        save(figure, paths[-1])
+        write_whole(paths[-1], png_bytes(figure))
     columns = min(3, len(errors))
     rows = -(-len(errors) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
@@ -182,5 +173,5 @@ def draw_curves(
     for ax in list(axes):
         ax.axis("off")
     paths.append(Path(folder) / "Loss_Graph_All.png")
-    save(figure, paths[-1])
+    write_whole(paths[-1], png_bytes(figure))
     return paths

@@ -16,7 +16,7 @@ from xlsxwriter.worksheet import Worksheet
 from backprop.derivation import STEPS_OF_DERIVATION
 from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, descend, updated
-from files import replacing
+from files import write_whole
 
 PROBLEM_SHEET = "Problem"
 RATE_CELL = "$B$1"
@@ -64,8 +64,8 @@ def write_workbook(
         diagram: the picture of the network, as PNG.
     """
     traces = {rate: descend(problem, rate, steps) for rate in learning_rates}
-    with replacing(path) as temporary:
-        workbook = xlsxwriter.Workbook(str(temporary))
+    file = BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
         workbook.set_properties({"title": "Backpropagation", "created": datetime(2026, 1, 1)})
         formats = _formats(workbook)
         first = sheet_name(learning_rates[0])
@@ -74,7 +74,7 @@ def write_workbook(
         for rate, trace in traces.items():
             _write_rate(workbook, formats, rate, trace)
         _write_comparison(workbook, formats, traces)
-        workbook.close()
+    write_whole(path, file.getvalue())
 
 
 def sheet_name(learning_rate: float) -> str:

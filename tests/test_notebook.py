@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT, md5_sums
 from papermill.exceptions import PapermillExecutionError
 
-import utils
+from history import read_history
 
 MODULES = "import plots\nimport utils"  # the cell that imports the project's own modules
 
@@ -57,6 +57,7 @@ def test_notebook_runs_end_to_end(run_notebook, tmp_path):
     assert "Total params: 17,466" in text
     assert sorted(file.name for file in output_dir.iterdir()) == [
         "Test_inference_result_b60.png",
+        "checkpoint.pt",
         "confusion_matrix.png",
         "curves.png",
         "history.csv",
@@ -64,7 +65,7 @@ def test_notebook_runs_end_to_end(run_notebook, tmp_path):
         "net.pt",
         "train_data_sample.png",
     ]
-    assert [row.epoch for row in utils.read_history(output_dir / "history.csv")] == [1, 2]
+    assert [row.epoch for row in read_history(output_dir / "history.csv")] == [1, 2]
 
 
 def test_notebook_in_colab(run_notebook, tmp_path, monkeypatch):

@@ -4,12 +4,13 @@ import torch
 
 import plots
 import utils
+from history import Epoch
 
 CPU = torch.device("cpu")
 HISTORY = [
-    utils.Epoch(1, 0.02, 0.6, 80.0, 0.2, 94.0, 20.0),
-    utils.Epoch(2, 0.10, 0.1, 97.0, 0.05, 98.5, 20.0),
-    utils.Epoch(3, 0.03, 0.05, 98.5, 0.03, 99.1, 20.0),
+    Epoch(1, 0.02, 0.6, 80.0, 0.2, 94.0, 20.0),
+    Epoch(2, 0.10, 0.1, 97.0, 0.05, 98.5, 20.0),
+    Epoch(3, 0.03, 0.05, 98.5, 0.03, 99.1, 20.0),
 ]
 
 

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from conftest import TEST_COUNT, TRAIN_COUNT
 
+import progress
 import utils
+from history import read_history
 from model import Net
 
 CPU = torch.device("cpu")
@@ -180,10 +182,9 @@ def run(small_mnist, output_dir, seed=1, epochs=2):
     model = utils.place(Net(0.1), CPU)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
     scheduler = utils.one_cycle(optimizer, epochs * len(train_loader))
+    settings = {"epochs": epochs, "output_dir": output_dir, "resume": True}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        history = utils.fit(
-            model, CPU, train_loader, test_loader, optimizer, scheduler, epochs, output_dir
-        )
+        history = utils.fit(model, CPU, train_loader, test_loader, optimizer, scheduler, settings)
     return model, history, printed.getvalue(), test_loader
 
 
@@ -192,7 +193,7 @@ def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path):
     assert [row.epoch for row in history] == [1, 2, 3, 4]
     assert history[-1].train_loss < history[0].train_loss - 0.5
     assert history[-1].test_accuracy > 50
-    assert utils.read_history(tmp_path / "run" / "history.csv") == history
+    assert read_history(tmp_path / "run" / "history.csv") == history
     assert len(printed.splitlines()) == 2 + 4
     assert f"{history[-1].test_accuracy:.2f} %" in printed.splitlines()[-1]
 
@@ -254,9 +255,11 @@ def test_the_bar_in_a_notebook_changes_one_output(monkeypatch):
         def update(self, content, raw):
             updates.append(content["text/plain"])
 
-    monkeypatch.setattr(utils, "display", lambda c, **_: shown.append(c["text/plain"]) or Handle())
-    monkeypatch.setattr(utils, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
-    with utils.progress_bar(3) as bar:
+    monkeypatch.setattr(
+        progress, "display", lambda c, **_: shown.append(c["text/plain"]) or Handle()
+    )
+    monkeypatch.setattr(progress, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
+    with progress.progress_bar(3) as bar:
         bar.set_description("epoch 1 of 1")
         for _ in range(3):
             bar.update()

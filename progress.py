@@ -1,0 +1,42 @@
+"""A tqdm bar that reads well in a notebook, in a terminal, and in a notebook that was saved."""
+
+import io
+
+from IPython import get_ipython
+from IPython.display import display
+from tqdm import tqdm
+
+
+class NotebookLine(io.TextIOBase):
+    """A file for tqdm whose last line stands in a notebook's cell and changes in place.
+
+    A bar on standard error would leave every redrawing in the saved notebook, and a line for
+    each under `papermill --log-output`; tqdm's own notebook bar leaves widgets, which GitHub
+    does not show.
+    """
+
+    def __init__(self) -> None:
+        self.shown = None
+
+    def write(self, text: str) -> int:
+        if line := text.strip("\r\n "):
+            content = {"text/plain": line}
+            if self.shown is None:
+                self.shown = display(content, raw=True, display_id=True)
+            else:
+                self.shown.update(content, raw=True)
+        return len(text)
+
+
+def progress_bar(steps: int, done: int = 0) -> tqdm:
+    """A bar that moves in a notebook's cell or, outside of one, on the terminal."""
+    in_notebook = hasattr(get_ipython(), "kernel")
+    return tqdm(
+        total=steps,
+        initial=done,
+        file=NotebookLine() if in_notebook else None,
+        unit="step",
+        mininterval=0.5,
+        ascii=False,
+        ncols=100,
+    )

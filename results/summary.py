@@ -1,0 +1,70 @@
+"""The table and the figure of all seeds, from their histories: `python -m results.summary`."""
+
+from pathlib import Path
+from statistics import mean, stdev
+
+from matplotlib.figure import Figure
+
+from files import png_bytes, write_whole
+from history import Epoch, read_history
+
+ROOT = Path(__file__).resolve().parent.parent
+FIGURE = ROOT / "Test_Images" / "Seeds.png"
+TO_BEAT = 99.48  # % of the test images, the best epoch of one run
+
+
+def read_seeds(folder: Path) -> dict[int, list[Epoch]]:
+    """Read `seed-1.csv` and so on: the history of each seed's run."""
+    files = sorted(folder.glob("seed-*.csv"))
+    return {int(file.stem.removeprefix("seed-")): read_history(file) for file in files}
+
+
+def table(histories: dict[int, list[Epoch]]) -> str:
+    """Write the test accuracies over all seeds as a Markdown table."""
+    last = [history[-1].test_accuracy for history in histories.values()]
+    best = [max(row.test_accuracy for row in history) for history in histories.values()]
+    lines = [
+        "| test accuracy, % | mean ± standard deviation | min | max | seeds |",
+        "|---|---|---|---|---|",
+    ]
+    for name, values in (
+        ("at the last epoch", last),
+        ("at each run's best epoch, chosen on the test set", best),
+    ):
+        lines.append(
+            f"| {name} | {mean(values):.3f} ± {stdev(values):.3f} "
+            f"| {min(values):.2f} | {max(values):.2f} | {len(values)} |"
+        )
+    return "\n".join(lines)
+
+
+def draw(histories: dict[int, list[Epoch]], path: Path) -> None:
+    """Draw the test accuracy of every seed after each epoch, and their mean."""
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    ax = figure.subplots()
+    for seed, history in histories.items():
+        epochs = [row.epoch for row in history]
+        accuracies = [row.test_accuracy for row in history]
+        ax.plot(epochs, accuracies, linewidth=1, alpha=0.6, label=f"seed {seed}")
+    runs = zip(*histories.values(), strict=True)
+    means = [mean(row.test_accuracy for row in rows) for rows in runs]
+    ax.plot(epochs, means, color="black", linewidth=2, label="mean")
+    ax.annotate(
+        f"{means[-1]:.3f} %", (epochs[-1], means[-1]), (0, 14), textcoords="offset points",
+        ha="right", weight="bold",
+    )  # fmt: skip
+    ax.axhline(TO_BEAT, color="#c8371b", linestyle="--", linewidth=1)
+    ax.text(1, TO_BEAT, f"{TO_BEAT} %: the result to beat", color="#c8371b", va="bottom")
+    ax.set(xlabel="epoch", ylabel="% of 10,000 test images right", ylim=(98, 99.8))
+    ax.set_title("Test accuracy after each epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    ax.legend(loc="lower right", ncols=2)
+    write_whole(path, png_bytes(figure))
+
+
+if __name__ == "__main__":
+    histories = read_seeds(ROOT / "results")
+    print(table(histories))
+    draw(histories, FIGURE)
+    print(FIGURE.relative_to(ROOT))
