@@ -1,6 +1,7 @@
 """Small stand-ins for MNIST, written as real IDX files, so that tests need no network."""
 
 import hashlib
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -9,12 +10,20 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
+from torchvision import transforms
 
 import mnist
+import utils
+from model import Net
 
 mpl.use("Agg")
+# The batches of the tests are too small for several threads, which wait for one another.
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"  # for the notebooks' kernels
 
 ROOT = Path(__file__).resolve().parent.parent
+CPU = torch.device("cpu")
 TRAIN_COUNT, TEST_COUNT = 600, 130
 
 
@@ -55,6 +64,42 @@ def small_mnist(digits, tmp_path, monkeypatch):
     """A copy of the small data folder whose files count as the whole MNIST."""
     monkeypatch.setattr(mnist, "MD5", md5_sums(digits / "MNIST" / "raw"))
     return Path(shutil.copytree(digits, tmp_path / "data"))
+
+
+class TrainingRun:
+    """A run of a few epochs on the small data, as the notebook sets it up."""
+
+    def __init__(self, data_dir, output_dir, seed=1, epochs=2, learning_rate=0.05, resume=True):
+        utils.seed_everything(seed)
+        plain = transforms.Compose([utils.to_unit_range, utils.normalise])
+        moved = [utils.to_unit_range, utils.RandomAffine(7, 0.07, 0.1, 1.4), utils.normalise]
+        data = utils.load_mnist(data_dir, CPU, transforms.Compose(moved), plain)
+        self.train_loader = utils.make_loader(data[0], 50, shuffle_seed=seed)
+        self.test_loader = utils.make_loader(data[1], 50)
+        self.model = utils.place(Net(0.1), CPU)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=learning_rate, momentum=0.9)
+        self.scheduler = utils.one_cycle(self.optimizer, epochs * len(self.train_loader))
+        self.settings = {
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "output_dir": str(output_dir),
+            "resume": resume,
+        }
+
+    def fit(self):
+        return utils.fit(
+            self.model,
+            CPU,
+            self.train_loader,
+            self.test_loader,
+            self.optimizer,
+            self.scheduler,
+            self.settings,
+        )
+
+    def weights(self):
+        """All parameters and batch-norm statistics in one vector."""
+        return torch.cat([value.flatten() for value in self.model.state_dict().values()])
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 import matplotlib.image
 import pytest
 import torch
+from conftest import CPU
 
 import plots
 import utils
 from history import Epoch
 
-CPU = torch.device("cpu")
 HISTORY = [
     Epoch(1, 0.02, 0.6, 80.0, 0.2, 94.0, 20.0),
     Epoch(2, 0.10, 0.1, 97.0, 0.05, 98.5, 20.0),

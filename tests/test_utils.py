@@ -1,18 +1,14 @@
-import contextlib
-import io
 from itertools import chain
 
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import TEST_COUNT, TRAIN_COUNT
+from conftest import CPU, TEST_COUNT, TRAIN_COUNT, TrainingRun
 
 import progress
 import utils
 from history import read_history
 from model import Net
-
-CPU = torch.device("cpu")
 
 
 def identity(images):
@@ -167,29 +163,10 @@ def test_scale_is_a_share_of_the_size():
 # --- Training -----------------------------------------------------------------------------
 
 
-def run(small_mnist, output_dir, seed=1, epochs=2):
-    utils.seed_everything(seed)
-
-    def augmented(images):
-        return utils.normalise(utils.RandomAffine(7, 0.07, 0.1, 1.4)(utils.to_unit_range(images)))
-
-    def plain(images):
-        return utils.normalise(utils.to_unit_range(images))
-
-    train_data, test_data = utils.load_mnist(small_mnist, CPU, augmented, plain)
-    train_loader = utils.make_loader(train_data, 50, shuffle_seed=seed)
-    test_loader = utils.make_loader(test_data, 50)
-    model = utils.place(Net(0.1), CPU)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    scheduler = utils.one_cycle(optimizer, epochs * len(train_loader))
-    settings = {"epochs": epochs, "output_dir": output_dir, "resume": True}
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        history = utils.fit(model, CPU, train_loader, test_loader, optimizer, scheduler, settings)
-    return model, history, printed.getvalue(), test_loader
-
-
-def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path):
-    _, history, printed, test_loader = run(small_mnist, tmp_path / "run", epochs=4)
+def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path / "run", epochs=4)
+    history = run.fit()
+    printed = capsys.readouterr().out
     assert [row.epoch for row in history] == [1, 2, 3, 4]
     assert history[-1].train_loss < history[0].train_loss - 0.5
     assert history[-1].test_accuracy > 50
@@ -199,21 +176,20 @@ def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path):
 
     loaded = Net()
     loaded.load_state_dict(torch.load(tmp_path / "run" / "net.pt", weights_only=True))
-    loss, accuracy = utils.test(loaded, CPU, test_loader)
+    loss, accuracy = utils.test(loaded, CPU, run.test_loader)
     assert accuracy == history[-1].test_accuracy
     assert loss == pytest.approx(history[-1].test_loss, rel=1e-5)
 
 
 def test_same_seed_same_weights(small_mnist, tmp_path):
-    first, _, _, _ = run(small_mnist, tmp_path / "a")
-    again, _, _, _ = run(small_mnist, tmp_path / "b")
-    other, _, _, _ = run(small_mnist, tmp_path / "c", seed=2)
-    weights = [
-        torch.cat([value.flatten() for value in model.state_dict().values()])
-        for model in (first, again, other)
-    ]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
+    weights = []
+    for folder, seed in (("first", 1), ("again", 1), ("other", 2)):
+        run = TrainingRun(small_mnist, tmp_path / folder, seed)
+        run.fit()
+        weights.append(run.weights())
+    first, again, other = weights
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_test_weighs_every_image_alike(data):
