@@ -22,6 +22,7 @@ from errors import UserError
 
 MOST_BYTES = 40_000_000  # of a workbook, unpacked
 MOST_ROWS, MOST_COLUMNS = 20_000, 1_000  # of a sheet that are looked at
+LARGEST = 1e300  # number in a cell; spreadsheets end at 1e308
 LONGEST_LABEL = 60  # characters of a header or of a learning rate's label
 EXPLANATION_ROWS = 5  # at most, between header and numbers
 Grid = list[list[Any]]
@@ -243,7 +244,9 @@ def _table(
 
 
 def _is_number(cell: Any) -> bool:
-    return isinstance(cell, int | float) and not isinstance(cell, bool)
+    if isinstance(cell, bool) or not isinstance(cell, int | float):
+        return False
+    return -LARGEST < cell < LARGEST  # false for NaN too
 
 
 def _is_blank(cell: Any) -> bool:

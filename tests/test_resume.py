@@ -1,6 +1,7 @@
 """Runs that are cut off, stopped, spoilt, or short of room."""
 
 import errno
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from conftest import TrainingRun
 
 import utils
 from errors import UserError
+from files import write_whole
 from history import read_history
 from settings import SettingsError
 
@@ -161,10 +163,10 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypat
                 raise OSError(errno.ENOSPC, "No space left on device")
         return write(path, content)
 
-    monkeypatch.setattr(Path, "write_bytes", full_after_two_epochs)
-    with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: No space left on device"):
-        run.fit()
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full_after_two_epochs)
+        with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: No space left on"):
+            run.fit()
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == [
         "checkpoint.pt",
         "history.csv",
@@ -172,3 +174,17 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypat
     ]
     resumed = TrainingRun(small_mnist, tmp_path, epochs=3)
     assert len(resumed.fit()) == 3
+
+
+def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
+    path = tmp_path / "net.pt"
+    write_whole(path, b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*net.pt: File too large"):
+            write_whole(path, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
