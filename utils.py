@@ -36,11 +36,6 @@ def choose_device() -> torch.device:
     return torch.device("cpu")
 
 
-def seed_everything(seed: int) -> None:
-    """Seed weights, dropout and augmentation; the order of images has `make_loader`'s seed."""
-    torch.manual_seed(seed)
-
-
 def keep_freed_memory() -> None:
     """Tell glibc's allocator to keep freed memory instead of handing it back to the system.
 
@@ -225,6 +220,7 @@ def train(
     correct = torch.zeros((), device=device)
     seen = 0
     for images, labels in train_loader:
+        images, labels = images.to(device), labels.to(device)  # as they are, from make_loader
         optimizer.zero_grad()
         log_probabilities = model(images)
         loss = F.nll_loss(log_probabilities, labels)
@@ -265,6 +261,7 @@ def test(model: nn.Module, device: torch.device, test_loader: DataLoader) -> tup
     loss_sum = torch.zeros((), device=device)
     correct = torch.zeros((), device=device)
     for images, labels in test_loader:
+        images, labels = images.to(device), labels.to(device)
         log_probabilities = model(images)
         loss_sum += F.nll_loss(log_probabilities, labels, reduction="sum")
         correct += (log_probabilities.argmax(dim=1) == labels).sum()

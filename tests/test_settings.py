@@ -21,6 +21,7 @@ from settings import SettingsError, check_settings
         ("rotation", None, "a number"),
         ("seed", -1, "0 or more"),
         ("validation_size", 60_000, "0 to 59999"),
+        ("resume", 1, "True or False"),
         ("data_dir", "", "folder"),
         ("output_dir", 7, "folder"),
     ],

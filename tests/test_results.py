@@ -1,0 +1,68 @@
+"""The README's figures are those of the logs in `results/`."""
+
+import re
+
+import pytest
+from conftest import ROOT
+
+from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
+from history import read_history
+from results import summary, verify
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HISTORIES = summary.read_seeds(ROOT / "results")
+
+
+def test_five_seeds_of_19_epochs():
+    assert sorted(HISTORIES) == [1, 2, 3, 4, 5]
+    for history in HISTORIES.values():
+        assert [row.epoch for row in history] == list(range(1, 20))
+
+
+def test_the_table_of_seeds_is_in_the_readme():
+    assert summary.table(HISTORIES) in README
+
+
+def test_the_table_says_what_the_logs_say():
+    """By hand, on two small histories."""
+    two = {}
+    for seed, accuracies in ((1, (98.0, 99.5, 99.0)), (2, (98.0, 99.0, 99.2))):
+        rows = zip(read_history(ROOT / "results" / "seed-1.csv"), accuracies, strict=False)
+        two[seed] = [type(row)(*list(vars(row).values())[:5], a, 1.0) for row, a in rows]
+    last, best = summary.table(two).splitlines()[2:]
+    assert "| 99.100 ± 0.141 | 99.00 | 99.20 | 2 |" in last
+    assert "| 99.350 ± 0.212 | 99.20 | 99.50 | 2 |" in best
+
+
+def test_the_mean_at_the_top_is_that_of_the_table():
+    mean = re.search(r"at the last epoch \| (\d+\.\d+) ±", README)[1]
+    assert f"to {mean} % test accuracy" in README
+
+
+def test_the_validation_table_is_that_of_its_logs():
+    rows = re.findall(r"\| \[([^\]]+\.csv)\]\(results/validation/\1\) \| (\S+) \| (\S+) \|", README)
+    assert {name for name, *_ in rows} == {
+        file.name for file in (ROOT / "results" / "validation").iterdir()
+    }
+    for name, loss, accuracy in rows:
+        last = (ROOT / "results" / "validation" / name).read_text().split()[-1].split(",")
+        assert last[3:] == [loss, accuracy], name
+    chosen = min(rows, key=lambda row: float(row[1]))
+    assert chosen[0] == "weight-decay-5e-4.csv"
+
+
+def test_errors_after_100_steps_are_those_of_the_readme():
+    for rate in LEARNING_RATES:
+        error = descend(Problem(), rate, 100)[-1, COLUMNS.index("E_total")]
+        figure = re.search(rf"^\| {rate} \| (\S+) \|", README, re.MULTILINE)[1]
+        assert float(figure) == pytest.approx(error, rel=2e-3)
+
+
+def test_the_figure_of_seeds_is_drawn(tmp_path):
+    summary.draw(HISTORIES, tmp_path / "Seeds.png")
+    assert (tmp_path / "Seeds.png").stat().st_size > 20_000
+
+
+def test_the_weights_are_as_accurate_as_the_readme_says(real_mnist):
+    _, accuracy = verify.verify(real_mnist)
+    assert f"`{accuracy:.2f} % of the 10,000 test images right" in README
