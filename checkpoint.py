@@ -15,7 +15,7 @@ from files import write_whole
 from settings import SettingsError
 
 # These say where things are, not how the run goes: a run may go on with others.
-PLACES = ("data_dir", "output_dir", "resume")
+PLACES = ("data_dir", "output_dir", "resume", "weights", "own_image")
 
 
 class Run:

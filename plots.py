@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from PIL import Image
 from torch import Tensor
 
 from files import png_bytes, write_whole
@@ -142,6 +143,27 @@ def mistakes(
             color=WRONG_COLOUR,
         )
     figure.suptitle(f"The {len(shown)} most confident of {len(wrong)} mistakes")
+    write_whole(path, png_bytes(figure))
+
+
+def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: str | Path) -> None:
+    """Draw an image of one's own, what the network sees of it, and what it takes it for.
+
+    Args:
+        digit: the image as MNIST would hold it, shape (1, 28, 28).
+        probabilities: of the ten digits, shape (10,).
+    """
+    figure, (photo, seen, bars) = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
+    photo.imshow(image, cmap="gray", vmin=0, vmax=255)
+    photo.set(title="your image", xticks=[], yticks=[])
+    _draw_digit(seen, digit)
+    seen.spines[:].set(visible=True, color="#dddddd")
+    seen.set_title("as the network sees it")
+    best = int(probabilities.argmax())
+    colours = [TEST_COLOUR if number == best else TRAIN_COLOUR for number in range(10)]
+    bars.bar(range(10), 100 * probabilities.numpy(), color=colours)
+    bars.set(xticks=range(10), ylim=(0, 100), xlabel="digit", ylabel="probability, %")
+    bars.set_title(f"a {best}, {probabilities[best]:.1%} sure")
     write_whole(path, png_bytes(figure))
 
 

@@ -30,6 +30,8 @@ _RULES = {
     "seed": (int, "a whole number, 0 or more", lambda value: 0 <= value < 2**63),
     "validation_size": (int, "a whole number from 0 to 59999", lambda value: 0 <= value < 60000),
     "resume": (bool, "True or False", lambda value: True),
+    "weights": (str, "the name of a file, or empty", lambda value: True),
+    "own_image": (str, "the name of a file", lambda value: value != ""),
     "data_dir": _FOLDER,
     "output_dir": _FOLDER,
 }

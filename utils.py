@@ -285,22 +285,25 @@ def fit(
     scheduler: LRScheduler,
     settings: dict[str, Any],
 ) -> list[Epoch]:
-    """Train for all epochs; test, print a line and save after each.
+    """Train for all epochs; test, print a line and save after each. Or start from weights.
 
     After every epoch the folder `output_dir` holds `history.csv`, a row an epoch; `net.pt`, the
     model's state dict; and `checkpoint.pt`, from which the same call goes on if it was cut off.
     A stop by hand (Ctrl-C, the stop button) ends the training, not the notebook.
 
     Args:
-        settings: all settings of the run by name; `epochs`, `output_dir` and `resume` are used.
+        settings: all settings of the run by name; of them `epochs`, `output_dir`, `resume` and
+            `weights` are used. Where `weights` names a file, it is loaded and nothing trained.
 
     Returns:
         The history, with the epochs from before an interruption.
 
     Raises:
         Diverged: if the loss is no longer finite; says where, and what to lower.
-        UserError: if something cannot be written, or the checkpoint found cannot be used.
+        UserError: if something cannot be written, or the checkpoint or the weights be used.
     """
+    if settings["weights"]:
+        return [load_weights(model, device, test_loader, settings["weights"])]
     epochs, output_dir = settings["epochs"], Path(settings["output_dir"])
     run = Run(output_dir / "checkpoint.pt", model, optimizer, scheduler, train_loader, settings)
     history = []
@@ -344,3 +347,24 @@ def save_weights(model: nn.Module, path: Path) -> None:
     file = io.BytesIO()
     torch.save(model.state_dict(), file)
     write_whole(path, file.getvalue())
+
+
+def load_weights(
+    model: nn.Module, device: torch.device, test_loader: DataLoader, path: str | Path
+) -> Epoch:
+    """Load a state dict that `save_weights` wrote, and test it.
+
+    Returns:
+        A row for the history, epoch 0, without figures of training.
+
+    Raises:
+        UserError: if the file is not there or does not hold weights of this model.
+    """
+    started = time.perf_counter()
+    try:
+        model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
+    except Exception:  # of a damaged file, torch raises nearly anything
+        raise UserError(f"{path} is not there, damaged, or holds no weights of Net") from None
+    loss, accuracy = test(model, device, test_loader)
+    print(f"weights from {path}: {accuracy:.2f} % of {len(test_loader.dataset):,} images right")
+    return Epoch(0, 0.0, math.nan, math.nan, loss, accuracy, time.perf_counter() - started)

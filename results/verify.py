@@ -21,8 +21,7 @@ def verify(data_dir: str | Path) -> tuple[float, float]:
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
     _, test_data = utils.load_mnist(data_dir, cpu, transform, transform)
     model = utils.place(Net(), cpu)
-    model.load_state_dict(torch.load(WEIGHTS, weights_only=True))
-    return utils.test(model, cpu, utils.make_loader(test_data, batch_size=1000))
+    utils.load_weights(model, cpu, utils.make_loader(test_data, batch_size=1000), WEIGHTS)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ class TrainingRun:
             "learning_rate": learning_rate,
             "output_dir": str(output_dir),
             "resume": resume,
+            "weights": "",
         }
 
     def fit(self):

@@ -64,9 +64,18 @@ def test_notebook_runs_end_to_end(run_notebook, tmp_path):
         "history.csv",
         "mistakes.png",
         "net.pt",
+        "own_image.png",
         "train_data_sample.png",
     ]
     assert [row.epoch for row in read_history(output_dir / "history.csv")] == [1, 2]
+
+
+def test_notebook_may_start_from_the_trained_weights(run_notebook, tmp_path):
+    output_dir = tmp_path / "run"
+    text = run_notebook(output_dir=str(output_dir), weights=str(ROOT / "results" / "net.pt"))
+    assert "weights from" in text
+    assert not (output_dir / "history.csv").exists()
+    assert (output_dir / "mistakes.png").exists()
 
 
 @pytest.fixture
@@ -76,6 +85,7 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
     project.mkdir(parents=True)
     for file in [*ROOT.glob("*.py"), ROOT / "requirements.txt"]:
         shutil.copy(file, project)
+    shutil.copytree(ROOT / "Test_Images", project / "Test_Images")
     package = tmp_path / "stand-in" / "google" / "colab"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

@@ -188,3 +188,25 @@ def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_may_start_from_weights_instead_of_training(small_mnist, tmp_path, capsys):
+    trained = TrainingRun(small_mnist, tmp_path / "trained")
+    history = trained.fit()
+    started = TrainingRun(small_mnist, tmp_path / "started")
+    started.settings["weights"] = str(tmp_path / "trained" / "net.pt")
+    (row,) = started.fit()
+    assert row.test_accuracy == history[-1].test_accuracy
+    assert torch.equal(started.weights(), trained.weights())
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights"])
+def test_weights_that_cannot_be_used_are_named(content, small_mnist, tmp_path):
+    path = tmp_path / "net.pt"
+    if content is not None:
+        path.write_bytes(content)
+    run = TrainingRun(small_mnist, tmp_path / "run")
+    run.settings["weights"] = str(path)
+    with pytest.raises(UserError, match=r"net.pt is not there, damaged, or holds no weights"):
+        run.fit()

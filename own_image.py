@@ -1,0 +1,95 @@
+"""An image of one's own, made MNIST-like as MNIST was made."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor, nn
+
+from errors import UserError
+
+WORKING_SIZE = 280  # pixels of the longer side at most, ten times MNIST's
+NOISE = 0.3  # share of the darkest ink below which a pixel counts as paper
+DIGIT_SIZE, FIELD_SIZE = 20, 28  # http://yann.lecun.com/exdb/mnist/: a 20x20 box in 28x28 pixels
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """Read a photo or a drawing of a digit, turned upright, as grey values.
+
+    Raises:
+        UserError: if the file is no image that can be read.
+    """
+    try:
+        with Image.open(path) as image:
+            return ImageOps.exif_transpose(image).convert("L")
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read an image from {path}: {error}") from None
+
+
+def mnist_like(image: Image.Image) -> Tensor:
+    """Turn a digit of any size, dark on light or light on dark, into what MNIST would hold.
+
+    The ink is scaled into a box of 20x20 pixels, its shape kept, and its centre of mass is
+    put into the middle of 28x28.
+
+    Returns:
+        uint8 tensor of shape (1, 28, 28), ink 255 on paper 0.
+
+    Raises:
+        UserError: if there is nothing to be seen on the image.
+    """
+    image = image.copy()
+    image.thumbnail((WORKING_SIZE, WORKING_SIZE))
+    ink = _ink(np.asarray(image, dtype=float))
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if len(rows) == 0:
+        raise UserError("no digit can be told from the paper: draw it thicker or darker")
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    digit = Image.fromarray((255 * box).astype(np.uint8))
+    scale = DIGIT_SIZE / max(digit.size)
+    digit = digit.resize([max(1, round(side * scale)) for side in digit.size], Image.LANCZOS)
+    pixels = np.asarray(digit, dtype=float)
+    top, left = (
+        round(FIELD_SIZE / 2 - (pixels.sum(axis=1 - axis) @ (np.arange(size) + 0.5)) / pixels.sum())
+        for axis, size in enumerate(pixels.shape)
+    )
+    field = Image.new("L", (FIELD_SIZE, FIELD_SIZE))
+    field.paste(digit, (left, top))
+    return torch.from_numpy(np.array(field)).unsqueeze(0)
+
+
+def _ink(grey: np.ndarray) -> np.ndarray:
+    """Tell ink (up to 1) from paper (0), whichever is the darker.
+
+    Paper is a plane through the image's rim, since the light on a photo falls off to one side.
+    """
+    height, width = grey.shape
+    y, x = np.mgrid[:height, :width]
+    plane = np.stack([np.ones_like(x), x, y], axis=-1).astype(float)
+    rim = np.ones(grey.shape, bool)
+    rim[height // 10 + 1 : -(height // 10) - 1, width // 10 + 1 : -(width // 10) - 1] = False
+    coefficients, *_ = np.linalg.lstsq(plane[rim], grey[rim], rcond=None)
+    contrast = plane @ coefficients - grey  # above 0 where it is darker than paper
+    if np.percentile(contrast, 99) < -np.percentile(contrast, 1):
+        contrast = -contrast
+    strongest = np.percentile(contrast, 99)
+    if strongest < 8 * np.median(np.abs(contrast[rim])) or strongest < 10:
+        return np.zeros_like(grey)
+    ink = np.clip(contrast / strongest, 0, 1)
+    return np.where(ink < NOISE, 0, ink)
+
+
+@torch.inference_mode()
+def classify(model: nn.Module, device: torch.device, transform, digit: Tensor) -> Tensor:
+    """Give the probability of each digit.
+
+    Args:
+        transform: that of the test images.
+        digit: uint8 tensor of shape (1, 28, 28).
+
+    Returns:
+        Probabilities of shape (10,), on the CPU.
+    """
+    model.eval()
+    return model(transform(digit.unsqueeze(0).to(device))).exp().squeeze(0).cpu()
