@@ -166,7 +166,7 @@ def _write_rate(
     sheet = workbook.add_worksheet(sheet_name(learning_rate))
     sheet.write("A1", "η =", formats.text)
     sheet.write_number(0, 1, learning_rate, formats.given)
-    sheet.write("C1", "the learning rate: change it and the table follows", formats.note)
+    sheet.write("C1", "  the learning rate: change it and the table follows", formats.note)
     for column, name in enumerate(COLUMNS):
         sheet.write(HEADER_ROW, column, name, formats.header[name])
         sheet.set_column(column, column, 13 if name[0] in "E∂" else 9.5)
@@ -177,7 +177,7 @@ def _write_rate(
             sheet.write_formula(FIRST_ROW + step, column, formulas[name], looks, value)
     sheet.freeze_panes(FIRST_ROW, 0)
     last, error = FIRST_ROW + len(trace) - 1, COLUMNS.index("E_total")
-    chart = _line_chart(workbook, f"Error at learning rate η = {learning_rate:g}")
+    chart = _line_chart(workbook, "Error after each step")
     chart.add_series(
         {
             "name": "E_total",
@@ -216,7 +216,7 @@ def _write_comparison(
     steps = len(next(iter(traces.values())))
     for step in range(steps):
         sheet.write_number(FIRST_ROW + step, 0, step, formats.count)
-    chart = _line_chart(workbook, "The larger the learning rate, the faster the error falls")
+    chart = _line_chart(workbook, "Error at every learning rate")
     last = FIRST_ROW + steps - 1
     for column, (rate, trace) in enumerate(traces.items(), start=1):
         name = sheet_name(rate)
