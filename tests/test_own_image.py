@@ -35,7 +35,7 @@ def test_the_drawn_digits_are_recognised(digit, inverted, trained):
 @pytest.mark.parametrize("digit", STROKES)
 def test_the_tracked_examples_are_the_drawn_ones(digit):
     tracked = np.asarray(read_image(ROOT / "Test_Images" / f"Own_{digit}.png"), dtype=int)
-    assert np.abs(tracked - np.asarray(draw_digit(digit), dtype=int)).max() <= 2
+    assert np.abs(tracked - np.asarray(draw_digit(digit), dtype=int)).mean() < 1
 
 
 @pytest.mark.parametrize("digit", STROKES)

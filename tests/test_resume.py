@@ -1,7 +1,6 @@
 """Runs that are cut off, stopped, spoilt, or short of room."""
 
 import errno
-import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,6 +176,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypat
 
 
 def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
+    resource = pytest.importorskip("resource")
     path = tmp_path / "net.pt"
     write_whole(path, b"old")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
