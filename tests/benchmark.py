@@ -90,7 +90,7 @@ def measure(levers: set[str], count: int) -> dict[str, float]:
     if "channels_last" in levers:
         model = utils.place(model, CPU)
     optimizer = torch.optim.SGD(
-        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4
     )
     make = own_data if "loader" in levers else classic_data
     train = utils.train if "no_item" in levers else classic_train
