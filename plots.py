@@ -53,7 +53,7 @@ def curves(history: list[Epoch], path: str | Path) -> None:
         f"{history[-1].test_accuracy:.2f} %",
         (epochs[-1], history[-1].test_accuracy),
         textcoords="offset points",
-        xytext=(0, -16),
+        xytext=(0, 8),
         ha="right",
         color=TEST_COLOUR,
     )
@@ -142,7 +142,8 @@ def mistakes(
             fontsize=9,
             color=WRONG_COLOUR,
         )
-    figure.suptitle(f"The {len(shown)} most confident of {len(wrong)} mistakes")
+    which = "All" if len(shown) == len(wrong) else f"The first {len(shown)} of"
+    figure.suptitle(f"{which} {len(wrong)} mistakes, the most confident first")
     write_whole(path, png_bytes(figure))
 
 

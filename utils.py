@@ -313,9 +313,9 @@ def fit(
     else:
         _, accuracy = test(model, device, test_loader)
         print(f"untrained: {accuracy:.2f} % of {len(test_loader.dataset):,} images right")
-    print("\n".join([LOG_HEADER, *(log_line(row) for row in history)]))
     steps = len(train_loader)
     with progress_bar(epochs * steps, done=len(history) * steps) as bar:
+        print("\n".join([LOG_HEADER, *(log_line(row) for row in history)]))
         try:
             for epoch in range(len(history) + 1, epochs + 1):
                 bar.set_description(f"epoch {epoch} of {epochs}")
