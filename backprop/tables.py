@@ -101,19 +101,20 @@ def _check_file(path: Path) -> None:
     """Refuse what is no workbook, or one that would unpack to an absurd size."""
     try:
         with open(path, "rb") as file:
-            start = file.read(len(OLE_SIGNATURE))
-            if start == OLE_SIGNATURE:
-                rest = file.read(MOST_BYTES)
-                if "EncryptedPackage".encode("utf-16-le") in rest:
-                    raise UnreadableSheet(f"{path} has a password: save it without one")
-                raise UnreadableSheet(f"{path} is an .xls workbook: save it as .xlsx")
-        with zipfile.ZipFile(path) as package:
-            if sum(part.file_size for part in package.infolist()) > MOST_BYTES:
-                raise UnreadableSheet(f"{path} unpacks to more than {MOST_BYTES:,} bytes")
+            start, rest = file.read(len(OLE_SIGNATURE)), file.read(MOST_BYTES)
     except OSError as error:
         raise UnreadableSheet(f"cannot read {path}: {error.strerror}") from None
-    except zipfile.BadZipFile:
+    if start == OLE_SIGNATURE:
+        if "EncryptedPackage".encode("utf-16-le") in rest:
+            raise UnreadableSheet(f"{path} has a password: save it without one")
+        raise UnreadableSheet(f"{path} is an .xls workbook: save it as .xlsx")
+    try:
+        with zipfile.ZipFile(path) as package:
+            size = sum(part.file_size for part in package.infolist())
+    except Exception:  # a damaged file can make zipfile raise nearly anything
         raise UnreadableSheet(f"{path} is not an .xlsx workbook, or is damaged") from None
+    if size > MOST_BYTES:
+        raise UnreadableSheet(f"{path} unpacks to more than {MOST_BYTES:,} bytes")
 
 
 def _sheets(path: Path, data_only: bool) -> dict[str, Grid]:
