@@ -136,19 +136,14 @@ utils.save_weights = save_or_die
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 3
 
 
-@pytest.mark.parametrize(
-    "bad",
-    [{"epochs": 0}, {"batch_size": "many"}],
-    ids=lambda bad: "{}={}".format(*next(iter(bad.items()))),
-)
-def test_a_bad_setting_ends_in_one_line_before_any_training(bad, run_notebook, tmp_path):
+def test_a_bad_setting_ends_in_one_line_before_any_training(run_notebook, tmp_path):
     output_dir = tmp_path / "run"
     with pytest.raises(PapermillExecutionError) as error:
-        run_notebook(output_dir=str(output_dir), **bad)
+        run_notebook(output_dir=str(output_dir), batch_size="many")
     assert error.value.ename == "SettingsError"
+    assert error.value.evalue == "batch_size must be a whole number, 1 or more, not 'many'"
     assert error.value.traceback == [f"SettingsError: {error.value.evalue}"]
-    assert next(iter(bad)) in error.value.evalue
-    assert not output_dir.exists() or not list(output_dir.iterdir())
+    assert not output_dir.exists()
 
 
 @pytest.fixture(scope="module")
