@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
-from history import read_history
+from history import log_line, read_history
 from results import summary, verify
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -37,6 +37,14 @@ def test_the_table_says_what_the_logs_say():
 def test_the_mean_at_the_top_is_that_of_the_table():
     mean = re.search(r"at the last epoch \| (\d+\.\d+) ±", README)[1]
     assert f"to {mean} % test accuracy" in README
+
+
+def test_the_committed_notebook_is_seed_1():
+    notebook = (ROOT / "S6.ipynb").read_text(encoding="utf-8")
+    for row in HISTORIES[1]:
+        assert log_line(row) in notebook
+    last = HISTORIES[1][-1]
+    assert f"ends at {last.test_accuracy:.2f} % with a test loss of {last.test_loss:.4f}" in README
 
 
 def test_the_validation_table_is_that_of_its_logs():
