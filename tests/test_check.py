@@ -111,7 +111,7 @@ ALL_CELLS = 19 * (STEPS + 1) + 8 * STEPS
 
 @given(problems, st.floats(0.05, 3), st.booleans())
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_correct_sheets_agree(make_sheet, check, problem, eta, with_label):
     def fill(sheet):
