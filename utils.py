@@ -40,7 +40,7 @@ def keep_freed_memory() -> None:
     """Tell glibc's allocator to keep freed memory instead of handing it back to the system.
 
     A training step frees and asks again for activations of up to 26 MB. By default each of
-    them is mapped anew, and its page faults cost a third of the step. Does nothing where the
+    them is mapped anew, and the page faults slow the step. Does nothing where the
     C library is not glibc. The two parameters are those of mallopt(3), from malloc.h.
     """
     trim_threshold, mmap_max = -1, -4
