@@ -1,6 +1,7 @@
 """The network: 17,466 parameters from a 28x28 image to ten log-probabilities."""
 
 import copy
+import math
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +9,25 @@ from torch import Tensor, nn
 from torchsummary import summary
 
 IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
+
+
+class Dropout(nn.Dropout):
+    """Dropout that draws cheaper random bits on a CPU, where PyTorch draws a number at a time.
+
+    Each 64-bit number decides for four activations, 16 bits each, so that the probability is
+    a multiple of 1/65536: 0.3 becomes 0.29999.
+    """
+
+    def forward(self, activations: Tensor) -> Tensor:
+        """Zero some activations and scale up the rest, in training; give them back otherwise."""
+        if not self.training or self.p == 1 or activations.device.type != "cpu":
+            return super().forward(activations)
+        numbers = torch.empty(math.ceil(activations.numel() / 4), dtype=torch.int64)
+        bits = numbers.random_(-(2**63), None).view(torch.int16)
+        # In the memory order of the activations, which may be channels last.
+        bits = bits.as_strided(activations.shape, activations.stride())
+        kept = bits >= int(self.p * 2**16) - 2**15
+        return activations * (kept / (1 - self.p))
 
 
 class Net(nn.Module):
@@ -29,34 +49,34 @@ class Net(nn.Module):
         # Beside each layer: channels x height x width of its output, and its receptive field.
         self.edges = nn.Sequential(
             nn.Conv2d(1, 16, 3, padding=1),  #  16 x 28 x 28   sees 3x3
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.BatchNorm2d(16),
             nn.Conv2d(16, 32, 3, padding=1),  # 32 x 28 x 28   sees 5x5
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.BatchNorm2d(32),
         )
         self.shrink1 = nn.Sequential(
             nn.MaxPool2d(2),  #                 32 x 14 x 14   sees 6x6
             nn.Conv2d(32, 8, 1),  #              8 x 14 x 14   sees 6x6
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.strokes = nn.Sequential(
             nn.Conv2d(8, 16, 3),  #             16 x 12 x 12   sees 10x10
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.BatchNorm2d(16),
             nn.Conv2d(16, 32, 3),  #            32 x 10 x 10   sees 14x14
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.BatchNorm2d(32),
         )
         self.shrink2 = nn.Sequential(
             nn.Conv2d(32, 8, 1),  #              8 x 10 x 10   sees 14x14
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
         self.digits = nn.Sequential(
             nn.Conv2d(8, 16, 3),  #             16 x 8 x 8     sees 18x18
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(16, 32, 3),  #            32 x 6 x 6     sees 22x22
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(32, 10, 1),  #            10 x 6 x 6     sees 22x22
             nn.AvgPool2d(6),  #                 10 x 1 x 1     sees 32x32: the whole image
         )

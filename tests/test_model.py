@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from model import Net
+from model import Dropout, Net
 
 TABLE = """\
 ----------------------------------------------------------------
@@ -92,6 +92,45 @@ def test_forward_names_the_shape_it_cannot_take(shape):
 def test_dropout_is_a_probability(dropout):
     with pytest.raises(ValueError, match="dropout"):
         Net(dropout)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.9, 0.999999, 1.0])
+def test_dropout_zeroes_its_share_everywhere_and_scales_up_the_rest(probability, layout):
+    torch.manual_seed(0)
+    ones = torch.ones(1000, 4, 5, 7).to(memory_format=layout).requires_grad_()
+    output = Dropout(probability)(ones)
+    assert output.is_contiguous(memory_format=layout)
+    kept = output != 0
+    torch.testing.assert_close(output[kept] * (1 - probability), torch.ones(int(kept.sum())))
+    # 1,000 draws at each of 140 places: five standard deviations of a share, or two draws.
+    bound = max(5 * (probability * (1 - probability) / 1000) ** 0.5, 0.0021)
+    assert (kept.float().mean(dim=0) - (1 - probability)).abs().max() < bound
+    output.sum().backward()
+    assert torch.equal(ones.grad, output)
+
+
+def test_dropout_decides_for_each_activation_by_itself():
+    """Also for the four that share a random number."""
+    torch.manual_seed(0)
+    kept = (Dropout(0.5)(torch.ones(40_000, 8, 1, 1)) != 0).double().flatten(start_dim=1)
+    together = torch.corrcoef(kept.T) - torch.eye(8)
+    assert together.abs().max() < 0.025  # five standard deviations, 1/sqrt(40,000) each
+
+
+def test_dropout_is_another_one_each_time_and_the_same_by_seed():
+    ones, dropout = torch.ones(8, 2, 3, 3), Dropout(0.5)
+    torch.manual_seed(3)
+    first, second = dropout(ones), dropout(ones)
+    torch.manual_seed(3)
+    assert torch.equal(dropout(ones), first)
+    assert not torch.equal(first, second)
+    assert dropout.eval()(ones) is ones
+
+
+def test_dropout_takes_any_count_of_activations():
+    for count in range(1, 9):
+        assert Dropout(0.5)(torch.ones(1, count, 1, 1)).shape == (1, count, 1, 1)
 
 
 @pytest.mark.parametrize(("block", "size"), [("edges", 5), ("strokes", 14)])
