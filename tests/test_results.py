@@ -1,12 +1,14 @@
 """The README's figures are those of the logs in `results/`."""
 
+import csv
 import re
 
+import benchmark
 import pytest
 from conftest import ROOT
 
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
-from history import log_line, read_history
+from history import Epoch, log_line, read_history
 from results import summary, verify
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,6 +23,41 @@ def test_every_seed_ran_for_19_epochs():
 
 def test_the_table_of_seeds_is_in_the_readme():
     assert summary.table(HISTORIES) in README
+
+
+def test_the_quick_setting_is_in_the_readme():
+    quick = summary.read_seeds(ROOT / "results" / "quick")
+    classic = read_history(ROOT / "results" / "classic.csv")
+    assert sorted(quick) == [1, 2, 3, 4, 5]
+    assert summary.table(quick) in README
+    assert summary.race(quick, classic) in README
+    reached = [row.test_accuracy >= summary.QUICK_ACCURACY for row in classic]
+    assert reached == [False] * (len(classic) - 1) + [True]
+
+
+def test_the_race_divides_the_classic_seconds_by_the_mean_of_the_quick():
+    def history(*seconds):
+        return [Epoch(1, 0.1, 1.0, 50.0, 1.0, 50.0, each) for each in seconds]
+
+    sentence = summary.race({1: history(5, 6), 2: history(5, 4)}, history(20, 24, 21))
+    assert sentence.startswith("10 s, the mean of its seeds, against 65 s of the classic")
+    assert sentence.endswith("which is epoch 3: 6.5 times as long")
+
+
+def test_the_benchmark_is_in_the_readme():
+    with open(ROOT / "results" / "benchmark.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert benchmark.table(rows) in README
+    classic = next(row for row in rows if row["pipeline"] == benchmark.CLASSIC)
+    assert f"**{classic['ours_to_this']} times" in README
+
+
+def test_multiply_adds_are_counted():
+    """By hand: places x weights a place, layer by layer."""
+    edges = 28 * 28 * (9 * 1 * 16 + 9 * 16 * 32) + 14 * 14 * 32 * 8
+    strokes = 12 * 12 * 9 * 8 * 16 + 10 * 10 * (9 * 16 * 32 + 32 * 8)
+    digits = 8 * 8 * 9 * 8 * 16 + 6 * 6 * (9 * 16 * 32 + 32 * 10)
+    assert benchmark.multiply_adds() == edges + strokes + digits
 
 
 def test_the_table_says_what_the_logs_say():
