@@ -73,7 +73,11 @@ def own_data(count: int) -> torch.utils.data.DataLoader:
 
 
 def classic_train(model, device, train_loader, optimizer, scheduler=None) -> tuple[float, float]:
-    """One epoch, with the loss read after every step; mean loss and accuracy in percent."""
+    """Train for one epoch, reading the loss after every step.
+
+    Returns:
+        Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
+    """
     model.train()
     correct, loss_sum = 0, 0.0
     bar = tqdm(train_loader, disable=True)
@@ -87,8 +91,9 @@ def classic_train(model, device, train_loader, optimizer, scheduler=None) -> tup
         if scheduler is not None:
             scheduler.step()
         correct += output.argmax(dim=1).eq(labels).sum().item()
-        loss_sum += loss.item() * len(labels)
-        bar.set_description(f"loss {loss.item():.4f}, {correct} right")
+        mean_loss = loss.item()
+        loss_sum += mean_loss * len(labels)
+        bar.set_description(f"loss {mean_loss:.4f}, {correct} right")
     count = len(train_loader.dataset)
     return loss_sum / count, 100 * correct / count
 
