@@ -284,8 +284,12 @@ def train_classic_until(accuracy: float) -> list[Epoch]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=2, help="of all rows, after a first pair (default: 2)")
-    parser.add_argument("--images", type=int, default=3072, help="in each measurement (default: 3072)")
+    parser.add_argument(
+        "--rounds", type=int, default=2, help="of all rows, after a first pair (default: 2)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=3072, help="in each measurement (default: 3072)"
+    )
     parser.add_argument(
         "--until",
         type=float,
