@@ -25,7 +25,9 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import mnist  # noqa: E402
 import utils  # noqa: E402
+from errors import UserError  # noqa: E402
 from files import png_bytes, write_whole  # noqa: E402
 from history import LOG_HEADER, Epoch, log_line, save_history  # noqa: E402
 from model import IMAGE_SHAPE, Dropout, Net  # noqa: E402
@@ -256,7 +258,7 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
 # --- The classic pipeline, to an accuracy -------------------------------------------------
 
 
-def train_classic_until(accuracy: float) -> list[Epoch]:
+def train_classic_until(accuracy: float) -> None:
     """Train the classic pipeline with the default recipe's schedule to its first such epoch."""
     torch.manual_seed(1)
     model = make_model(set())
@@ -279,7 +281,6 @@ def train_classic_until(accuracy: float) -> list[Epoch]:
         history.append(Epoch(len(history) + 1, rate, *trained, *tested, seconds))
         print(log_line(history[-1]), flush=True)
         save_history(history, ROOT / "results" / "classic.csv")
-    return history
 
 
 def main() -> None:
@@ -303,6 +304,12 @@ def main() -> None:
         levers = set(filter(None, arguments.measure.split(",")))
         print(json.dumps(measure(levers, arguments.images)))
         return
+    if min(arguments.rounds, arguments.images) < 1:
+        parser.error("--rounds and --images must be 1 or more")
+    try:
+        mnist.fetch(ROOT / "data")
+    except UserError as error:
+        parser.exit(2, f"{error}\n")
     if arguments.until is not None:
         train_classic_until(arguments.until)
         return
