@@ -43,7 +43,7 @@ def total_error(problem, weights):
 
 
 @given(problems)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_gradients_are_those_of_autograd(problem):
     weights = torch.tensor(problem.weights, dtype=torch.float64, requires_grad=True)
     error = total_error(problem, weights)
@@ -57,7 +57,7 @@ def test_gradients_are_those_of_autograd(problem):
 
 
 @given(problems)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_gradients_are_central_differences(problem):
     row = evaluate(problem.given())
     step = 1e-5
@@ -69,7 +69,7 @@ def test_gradients_are_central_differences(problem):
 
 
 @given(problems, st.floats(0.01, 5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_descent_is_that_of_torch(problem, learning_rate):
     weights = torch.tensor(problem.weights, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.SGD([weights], lr=learning_rate)

@@ -37,7 +37,7 @@ def without_seconds(history):
     return [replace(row, seconds=0) for row in history]
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(2, 0), (3, 7)])
+@pytest.mark.parametrize(("epoch", "step"), [(1, 5), (2, 0), (3, 7)])
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(epoch, step, small_mnist, tmp_path):
     whole = TrainingRun(small_mnist, tmp_path / "whole", epochs=3)
     expected = whole.fit()
