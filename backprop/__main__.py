@@ -88,8 +88,15 @@ def make_parser() -> argparse.ArgumentParser:
     explain.add_argument("weight", choices=WEIGHTS, metavar="weight", help="w1 to w8")
     explain.add_argument("--learning-rate", type=positive, default=0.5, help="default: 0.5")
     explain.add_argument("--step", type=count, default=0, help="default: 0, the starting weights")
-    check = commands.add_parser("check", help="say which cells of a sheet of your own are wrong")
-    check.add_argument("file", type=Path, metavar="FILE.xlsx")
+    check = commands.add_parser("check", help="say which cells of your own sheets are wrong")
+    check.add_argument(
+        "paths", type=Path, nargs="+", metavar="FILE_OR_FOLDER", help=".xlsx, or a folder of them"
+    )
+    check.add_argument("--csv", type=Path, metavar="FILE", help="write the findings as a table")
+    check.add_argument(
+        "--mark", type=Path, metavar="FOLDER",
+        help="write copies there in which the wrong cells are marked",
+    )  # fmt: skip
     return parser
 
 
@@ -135,9 +142,9 @@ def explain(arguments: argparse.Namespace) -> int:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    from backprop.check import check_file
+    from backprop.check.command import run
 
-    return check_file(arguments.file)
+    return run(arguments.paths, arguments.csv, arguments.mark)
 
 
 def problem_of(arguments: argparse.Namespace) -> Problem:

@@ -11,10 +11,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+import xlsxwriter
 from torchvision import transforms
 
 import mnist
 import utils
+from backprop.__main__ import main
 from model import Net
 
 mpl.use("Agg")
@@ -109,6 +111,31 @@ def real_mnist():
     if mnist.missing(ROOT / "data" / "MNIST" / "raw"):
         pytest.skip("the real MNIST is not in data/ (the notebook puts it there)")
     return ROOT / "data"
+
+
+@pytest.fixture
+def make_sheet(tmp_path):
+    """Make a workbook with one sheet; the function given fills it."""
+
+    def make(fill, name="sheet.xlsx"):
+        path = tmp_path / name
+        with xlsxwriter.Workbook(str(path)) as workbook:
+            fill(workbook.add_worksheet("Mine"))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def check(capsys):
+    """Run the command; gives exit code, standard output and standard error."""
+
+    def run(*arguments):
+        code = main(["check", *map(str, arguments)])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture(autouse=True)

@@ -237,7 +237,7 @@ def work() -> None:
 def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[int, int]:
     """Check mutated workbooks; lost is what ends in a traceback, or takes too much."""
     import xlsxwriter
-    from test_check import labelled
+    from sheets import labelled
     from tqdm import tqdm
 
     file = io.BytesIO()

@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-from types import SimpleNamespace
 
 import numpy as np
 import openpyxl
@@ -10,13 +9,11 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
+from sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
+from xlsxwriter.utility import xl_col_to_name
 
-from backprop.__main__ import main
-from backprop.expression import Expression, named
-from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, updated
+from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, partial, updated
 
-STEPS = 12
 numbers = st.floats(0.05, 2) | st.floats(-2, -0.05)
 problems = st.builds(
     Problem,
@@ -24,86 +21,6 @@ problems = st.builds(
     targets=st.tuples(numbers, numbers),
     weights=st.tuples(*[numbers] * 8),
 )
-
-
-def write_table(
-    sheet, origin, eta, problem=None, slips=None, headers=COLUMNS, gap=0, order=COLUMNS
-):
-    """Write a table whose formulas and values agree with each other, slips included.
-
-    Args:
-        origin: row and column of the header's first cell, counted from 0.
-        slips: wrong formulas by column, functions of a row as in the network; one for a weight
-            takes the row above and the learning rate.
-        headers: how the columns are called, in the order of `COLUMNS`.
-        gap: rows of explanations between header and numbers.
-        order: how the columns stand in the sheet.
-    """
-    slips, problem = slips or {}, problem or Problem()
-    top, left = origin
-    place = {name: left + index for index, name in enumerate(order)}
-    for name, header in zip(COLUMNS, headers, strict=True):
-        sheet.write_string(top, place[name], header)
-        for row in range(gap):
-            sheet.write_string(top + 1 + row, place[name], f"what {name} is")
-    values, cells = problem.given(), {}
-    for step in range(STEPS + 1):
-        line = top + 1 + gap + step
-        above_values, above = SimpleNamespace(**values), named(cells)
-        cells = {name: xl_rowcol_to_cell(line, place[name]) for name in COLUMNS}
-        formulas = {}
-        if step > 0:
-            for weight in WEIGHTS:
-                rule = slips.get(weight, lambda r, rate, weight=weight: updated(weight, r, rate))
-                values = values | {weight: rule(above_values, eta)}
-                formulas[weight] = rule(above, Expression("$D$1"))
-        for name, formula in FORMULAS.items():
-            rule = slips.get(name, formula)
-            values = values | {name: rule(SimpleNamespace(**values))}
-            formulas[name] = rule(named(cells))
-        for name in COLUMNS:
-            if name in formulas:
-                text = formulas[name].text
-                sheet.write_formula(line, place[name], f"={text}", None, values[name])
-            else:
-                sheet.write_number(line, place[name], values[name])
-    return top + 1 + gap + STEPS + 1
-
-
-@pytest.fixture
-def make_sheet(tmp_path):
-    """Make a workbook with one sheet; the function given fills it."""
-
-    def make(fill, name="sheet.xlsx"):
-        path = tmp_path / name
-        with xlsxwriter.Workbook(str(path)) as workbook:
-            fill(workbook.add_worksheet("Mine"))
-        return path
-
-    return make
-
-
-@pytest.fixture
-def check(capsys):
-    """Run the command; gives exit code, standard output and standard error."""
-
-    def run(path):
-        code = main(["check", str(path)])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
-
-
-def labelled(eta, **options):
-    def fill(sheet):
-        sheet.write_row(0, 2, ["Learning Rate", eta])
-        write_table(sheet, (3, 1), eta, **options)
-
-    return fill
-
-
-ALL_CELLS = 19 * (STEPS + 1) + 8 * STEPS
 
 
 # --- Sheets that are right ----------------------------------------------------------------
@@ -117,7 +34,8 @@ def test_correct_sheets_agree(make_sheet, check, problem, eta, with_label):
     def fill(sheet):
         if with_label:
             sheet.write_row(0, 2, ["eta", eta])
-        write_table(sheet, (3, 1), eta, problem)
+        rate = "$D$1" if with_label else repr(eta)
+        write_table(sheet, (3, 1), eta, Manner(problem, rate=rate))
 
     code, report, _ = check(make_sheet(fill))
     assert code == 0, report
@@ -147,7 +65,7 @@ def test_header_variants(gradients, total, make_sheet, check):
 def test_layout_variants(gap, order, make_sheet, check):
     def fill(sheet):
         sheet.write_row(0, 0, ["η =", 0.5])
-        end = write_table(sheet, (5, 3), 0.5, gap=gap, order=order)
+        end = write_table(sheet, (5, 3), 0.5, Manner(gap=gap, order=order, rate="$B$1"))
         sheet.write_string(end, 3, "Observations")
         sheet.write_row(end + 1, 3, ["mean", 1.0, 2.0])
         sheet.write_row(end + 3, 3, range(31))
@@ -165,7 +83,7 @@ def test_layout_variants(gap, order, make_sheet, check):
 def test_rate_labels(label, make_sheet, check):
     def fill(sheet):
         sheet.write_row(0, 4, label)
-        write_table(sheet, (3, 1), 0.5)
+        write_table(sheet, (3, 1), 0.5, Manner(rate="0.5" if len(label) == 1 else "$F$1"))
 
     code, report, _ = check(make_sheet(fill))
     assert code == 0
@@ -177,13 +95,13 @@ def test_several_tables_each_with_its_own_rate(tmp_path, check):
     with xlsxwriter.Workbook(str(path)) as workbook:
         workbook.add_worksheet("Empty")
         sheet = workbook.add_worksheet("Two beside")
-        for left, eta in ((0, 0.1), (33, 2.0)):
+        for left, eta, cell in ((0, 0.1, "$B$1"), (33, 2.0, "$AI$1")):
             sheet.write_row(0, left, ["LR", eta])
-            write_table(sheet, (2, left), eta)
+            write_table(sheet, (2, left), eta, Manner(rate=cell))
         sheet = workbook.add_worksheet("Two below")
         for top, eta in ((0, 0.2), (30, 0.8)):
             sheet.write_row(top, 0, ["η", eta])
-            write_table(sheet, (top + 2, 0), eta)
+            write_table(sheet, (top + 2, 0), eta, Manner(rate=f"$B${top + 1}"))
         chart = workbook.add_chart({"type": "line"})
         chart.add_series({"values": ["Two below", 3, 22, 9, 22]})
         workbook.add_chartsheet("Chart").set_chart(chart)
@@ -193,9 +111,10 @@ def test_several_tables_each_with_its_own_rate(tmp_path, check):
     assert re.findall(r"η = (\S+)", report) == ["0.1", "2", "0.2", "0.8"]
 
 
-def test_one_row_needs_no_rate(make_sheet, check, monkeypatch):
-    monkeypatch.setattr("test_check.STEPS", 0)
-    code, report, _ = check(make_sheet(lambda sheet: write_table(sheet, (0, 0), 0.5)))
+def test_one_row_needs_no_rate(make_sheet, check):
+    code, report, _ = check(
+        make_sheet(lambda sheet: write_table(sheet, (0, 0), 0.5, Manner(steps=0)))
+    )
     assert code == 0
     assert "1 row, η not needed" in report
     assert "all 19 cells agree" in report
@@ -276,7 +195,16 @@ SLIPS = {
     "the factor (1 − a_o2) of ∂a_o2/∂o2 is missing": {
         "∂E/∂w7": lambda r: (r.a_o2 - r.t2) * r.a_o2 * r.a_h1
     },
-    "the factor ∂h1/∂w1 is missing": {"∂E/∂w1": lambda r: FORMULAS["∂E/∂w1"](r) * 20},
+    "the factor ∂h1/∂w1 is missing": {
+        "∂E/∂w1": lambda r: (
+            (
+                (r.a_o1 - r.t1) * r.a_o1 * (1 - r.a_o1) * r.w5
+                + (r.a_o2 - r.t2) * r.a_o2 * (1 - r.a_o2) * r.w7
+            )
+            * r.a_h1
+            * (1 - r.a_h1)
+        )
+    },
     "the path through o2 is missing": {
         "∂E/∂w2": lambda r: (
             (r.a_o1 - r.t1) * r.a_o1 * (1 - r.a_o1) * r.w5 * r.a_h1 * (1 - r.a_h1) * r.i2
@@ -302,13 +230,37 @@ SLIPS = {
     },
     "the learning rate is missing": {"w7": lambda r, eta: r.w7 - getattr(r, "∂E/∂w7")},
     "the weight does not move": {"w8": lambda r, eta: 1 * r.w8},
+    "uses ∂E/∂w1 (Y5) where ∂E/∂w3 (AA5) belongs": {
+        "w3": lambda r, eta: r.w3 - eta * getattr(r, "∂E/∂w1")
+    },
+    "a product where a difference belongs: w·η·∂E/∂w for w − η·∂E/∂w": {
+        "w2": lambda r, eta: r.w2 * eta * getattr(r, "∂E/∂w2")
+    },
+    "a product where a difference belongs: a_o1·t1 for a_o1 − t1": {
+        "∂E/∂w5": lambda r: r.a_o1 * r.t1 * r.a_o1 * (1 - r.a_o1) * r.a_h1
+    },
+    "the sigmoid's derivative is taken at the net input: h2·(1 − h2) where a_h2·(1 − a_h2) "
+    "belongs": {"∂E/∂w4": lambda r: partial("∂E/∂a_h2", r) * r.h2 * (1 - r.h2) * r.i2},
+    "the sigmoid's derivative is taken at the net input: o2·(1 − o2) where a_o2·(1 − a_o2) "
+    "belongs": {"∂E/∂w8": lambda r: (r.a_o2 - r.t2) * r.o2 * (1 - r.o2) * r.a_h2},
+    "the brackets around the sum of the two paths are missing": {
+        "∂E/∂w1": lambda r: (
+            (r.a_o1 - r.t1) * r.a_o1 * (1 - r.a_o1) * r.w5
+            + (r.a_o2 - r.t2) * r.a_o2 * (1 - r.a_o2) * r.w7 * r.a_h1 * (1 - r.a_h1) * r.i1
+        )
+    },
+    "uses a_h1 (K5) where a_h2 (M5) belongs": {
+        "∂E/∂w3": lambda r: (
+            partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * r.i1
+        )
+    },
 }
 
 
+@pytest.mark.parametrize("digits", [None, 10], ids=["all digits", "ten digits"])
 @pytest.mark.parametrize("words", SLIPS)
-def test_slips_are_told_in_words(words, make_sheet, check):
-    slips = SLIPS[words]
-    code, report, _ = check(make_sheet(labelled(0.5, slips=slips)))
+def test_slips_are_told_in_words(words, digits, make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, slips=SLIPS[words], digits=digits)))
     assert code == 1
     assert report.count("wrong cell") == 1
     (likely,) = [line.split(maxsplit=1)[1] for line in report.splitlines() if "likely" in line]
@@ -321,7 +273,7 @@ def test_slips_are_told_in_words(words, make_sheet, check):
         (0.25, "a typed number where the other rows have a formula"),
         ("n/a", "holds 'n/a' and not a number"),
         ("#DIV/0!", "holds '#DIV/0!' and not a number"),
-        (None, "holds None and not a number"),
+        (None, "holds nothing"),
         (True, "holds True and not a number"),
     ],
 )
@@ -405,8 +357,8 @@ def entity_bomb(path):
 
 OLE = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600)
 BAD_FILES = {
-    "cannot read": lambda path: None,
-    "Is a directory": lambda path: path.mkdir(),
+    "cannot be read": lambda path: None,
+    "has no .xlsx workbook in it": lambda path: path.mkdir(),
     "not an .xlsx workbook, or is damaged": plain_text,
     "is damaged": cut_short,
     "not an .xlsx workbook": a_zip_of_something,
@@ -415,8 +367,8 @@ BAD_FILES = {
     "save it as .xlsx": lambda path: path.write_bytes(OLE + "Workbook".encode("utf-16-le")),
     "has a password": lambda path: path.write_bytes(OLE + "EncryptedPackage".encode("utf-16-le")),
     "has no table": another_table,
-    "no numbers below the headers in row 1 of sheet Sheet1": header_only,
-    "row 3 of sheet Mine lacks the headers a_h2, E1": columns_lacking,
+    "sheet Sheet1, headers in row 1: there are no numbers below": header_only,
+    "sheet Mine, headers in row 3: it lacks the headers a_h2, E1": columns_lacking,
     "open the file in a spreadsheet program and save it": no_saved_values,
 }
 

@@ -5,7 +5,7 @@ import random
 
 import pytest
 import xlsxwriter
-from test_check import labelled
+from sheets import labelled
 
 import mnist
 

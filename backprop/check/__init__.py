@@ -1,0 +1,1 @@
+"""Which cells of somebody's sheet are wrong, and what the slip may be."""

@@ -1,0 +1,61 @@
+"""A copy of a workbook in which the wrong cells are marked."""
+
+import io
+import warnings
+from pathlib import Path
+
+import openpyxl
+from openpyxl.cell import Cell
+from openpyxl.comments import Comment
+from openpyxl.styles import PatternFill
+
+from backprop.check.report import RIGHT, FileReport, WrongColumn
+from errors import UserError
+from files import write_whole
+
+COLOUR = "FFFFB3A7"  # a red that black digits stay readable on
+LOST = "the marked copies may lack shapes, pictures and effects of charts; the originals have all"
+
+
+def write_marked(path: Path, report: FileReport, copy: Path) -> None:
+    """Copy a workbook with its wrong cells coloured and a note at the first of each column.
+
+    A workbook that is right is copied as it is.
+
+    Raises:
+        UserError: if the copy would be the original, or cannot be written.
+    """
+    if copy.resolve() == path.resolve():
+        raise UserError(f"{copy.parent} holds the originals: name another folder to mark into")
+    if report.verdict == RIGHT:
+        write_whole(copy, path.read_bytes())
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of openpyxl, about what it does not keep
+            workbook = openpyxl.load_workbook(
+                path, rich_text=True, keep_vba=path.suffix.lower() == ".xlsm"
+            )
+            for table in report.tables:
+                for wrong in table.wrong:
+                    _mark(workbook[table.sheet], wrong)
+            file = io.BytesIO()
+            workbook.save(file)
+    except Exception as error:  # openpyxl may read a workbook in part and fail on the whole
+        raise UserError(f"cannot mark {path}: {str(error).splitlines()[:1] or error!r}") from None
+    write_whole(copy, file.getvalue())
+
+
+def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: WrongColumn) -> None:
+    for name in wrong.cells:
+        sheet[name].fill = PatternFill("solid", fgColor=COLOUR)
+    first = sheet[wrong.cells[0]]
+    if isinstance(first, Cell):  # and not a part of merged cells, which carries no note
+        first.comment = _note(wrong)
+
+
+def _note(wrong: WrongColumn) -> Comment:
+    lines = [f"{wrong.column}: {len(wrong.cells)} wrong", f"right: {wrong.right_formula}"]
+    if wrong.likely:
+        lines.append(f"likely: {wrong.likely}")
+    return Comment("\n".join(lines), "check", width=420, height=120)
