@@ -25,7 +25,7 @@ class Manner:
         digits: significant digits of the saved values, None for all.
         decimals: of values that are typed, without formulas; None for formulas.
         rate: how formulas name the learning rate.
-        texts: formulas by column as Excel text, with a column's name in braces for its cell.
+        texts: formulas by column as Excel text, with names in braces for cells: `{dw1}` for ∂E/∂w1.
         extras: further columns, written in the same way, not named in `COLUMNS`.
     """
 
@@ -74,7 +74,7 @@ def write_table(sheet, origin, eta, manner=None):
             values = values | {name: rule(SimpleNamespace(**values))}
             formulas[name] = rule(named(cells)).text
         for name, text in (manner.texts | manner.extras).items():
-            if name in formulas or name in manner.extras:
+            if step > 0 or name not in WEIGHTS:
                 formulas[name] = text.format(**_braces(cells))
         for name in (*COLUMNS, *manner.extras):
             number = _saved(values.get(name, 0.25), manner, name in formulas)

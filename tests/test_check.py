@@ -315,7 +315,7 @@ def another_table(path):
 def columns_lacking(path):
     with xlsxwriter.Workbook(str(path)) as workbook:
         sheet = workbook.add_worksheet("Mine")
-        sheet.write_row(2, 0, [name for name in COLUMNS if name not in ("E1", "a_h2")])
+        sheet.write_row(2, 0, [name for name in COLUMNS if name not in ("t1", "w2")])
         sheet.write_row(3, 0, range(29))
 
 
@@ -368,7 +368,7 @@ BAD_FILES = {
     "has a password": lambda path: path.write_bytes(OLE + "EncryptedPackage".encode("utf-16-le")),
     "has no table": another_table,
     "sheet Sheet1, headers in row 1: there are no numbers below": header_only,
-    "sheet Mine, headers in row 3: it lacks the headers a_h2, E1": columns_lacking,
+    "sheet Mine, headers in row 3: it lacks the headers t1, w2": columns_lacking,
     "open the file in a spreadsheet program and save it": no_saved_values,
 }
 

@@ -4,7 +4,7 @@ import itertools
 import math
 from dataclasses import replace
 
-from backprop.check.book import Book, is_formula, is_number
+from backprop.check.book import Book, is_blank, is_formula, is_number
 from backprop.check.judge import Judge
 from backprop.check.tables import GIVEN, Header, Rows, Table, letter
 from backprop.network import COLUMNS, FORMULAS, FORWARD, GRADIENTS, WEIGHTS
@@ -22,9 +22,8 @@ def place_columns(judge: Judge, book: Book, header: Header, rows: Rows) -> Table
     among the places left over, so that most cells of the first rows come out right.
 
     Returns:
-        The table or, where columns cannot be found, their names.
+        The table or, where columns cannot be found that it cannot do without, their names.
     """
-    table = Table(book, header.sheet, rows.first_line, rows.rows, rows.moves, {})
 
     def filled(place: int) -> bool:
         cell = (header.sheet, rows.first_line, place)
@@ -35,53 +34,77 @@ def place_columns(judge: Judge, book: Book, header: Header, rows: Rows) -> Table
         for column, places in header.places.items()
     }
     sure = {column: places[0] for column, places in named.items() if len(places) == 1}
+    table = Table(book, header.sheet, rows.first_line, rows.rows, rows.moves, sure)
     sought = [column for column in COLUMNS if column not in sure]
     free = sorted(
         {place for column in sought for place in named.get(column, [])}
         | {place for place in header.unnamed if filled(place)}
     )
-    if len(free) < len(sought):
-        return [column for column in sought if not named.get(column)] or sought
-    found = _found(judge, replace(table, places=sure), sought, free)
-    if found is None:
-        return sought
-    table.places = sure | found
+    found = _found(judge, table, sought, free, named)
+    table = _with(table, found)
     for column, place in found.items():
-        text = book.value((header.sheet, header.line, place))
-        others = len(named.get(column, [])) > 1
-        if others or place not in named.get(column, []):
-            name = "without a header" if text is None else f"headed {str(text).strip()[:60]}"
-            table.remarks.append(f"column {letter(place)}, {name}, taken for {column}")
+        headed = _headed(book, header.sheet, header.line, place)
+        table.remarks.append(f"column {letter(place)}, {headed}, taken for {column}")
+    lacking = [column for column in COLUMNS if column not in table.places]
+    if any(column in (*GIVEN, *WEIGHTS) for column in lacking):
+        return lacking
+    if lacking:
+        table.remarks.append(f"no column for {', '.join(lacking)}: not judged")
     return table
 
 
-def _found(judge: Judge, table: Table, sought: list[str], free: list[int]) -> dict[str, int] | None:
-    """Find the places of columns among the free ones; None if nothing tells them."""
-    if not sought:
-        return {}
-    plain = _score(judge, table)
-    if math.perm(len(free), len(sought)) <= MOST_TRIES:
-        ways = [
+def _found(
+    judge: Judge, table: Table, sought: list[str], free: list[int], named: dict[str, list[int]]
+) -> dict[str, int]:
+    """Find the places of columns among the free ones, one after another, the surest first.
+
+    A place is taken if more cells come out right with it, if it has the column's name, or if it
+    is the one between the columns to the left and right.
+    """
+    if math.perm(len(free), min(len(sought), len(free))) <= MOST_TRIES and len(free) >= len(sought):
+        ways = (
             dict(zip(sought, places, strict=True))
             for places in itertools.permutations(free, len(sought))
-        ]
-        scores = [_score(judge, replace(table, places=table.places | way)) for way in ways]
-        best = max(scores)
-        # Ties go to the first way, which has the columns in their usual order.
-        return ways[scores.index(best)] if best > plain else None
-    places: dict[str, int] = {}
-    for _ in sought:
+        )
+        most = _score(judge, table)
+        best: dict[str, int] = {}
+        for way in ways:
+            score = _score(judge, _with(table, way))
+            if score > most:
+                most, best = score, way
+        table = _with(table, best)
+    found = {column: place for column, place in table.places.items() if column in sought}
+    while len(found) < len(sought):
+        plain = _score(judge, table)
         tries = [
-            (_score(judge, replace(table, places=table.places | places | {column: place})), column,
-             place)
-            for column in sought if column not in places
-            for place in free if place not in places.values()
+            (_score(judge, _with(table, {column: place})) - plain,
+             place in named.get(column, []), _between(table, column, place), column, place)
+            for column in sought if column not in found
+            for place in free if place not in found.values()
         ]  # fmt: skip
-        score, column, place = max(tries, key=lambda it: it[0])
-        if score <= plain:
-            return None
-        plain, places[column] = score, place
-    return places
+        if not tries:
+            break
+        *reasons, column, place = max(tries, key=lambda it: it[:3])
+        if not any(reasons):
+            break
+        found[column] = place
+        table = _with(table, {column: place})
+    return found
+
+
+def _with(table: Table, places: dict[str, int]) -> Table:
+    return replace(table, places=table.places | places)
+
+
+def _between(table: Table, column: str, place: int) -> bool:
+    """Tell whether a place stands right between those of the columns that usually surround it."""
+    index = COLUMNS.index(column)
+    beside = [
+        table.places[name] + step
+        for name, step in zip(COLUMNS[max(index - 1, 0) : index + 2 : 2], (1, -1), strict=False)
+        if name in table.places
+    ]
+    return bool(beside) and all(place == it for it in beside)
 
 
 def _score(judge: Judge, table: Table) -> int:
@@ -99,17 +122,24 @@ def exchange_headers(judge: Judge, table: Table, header_line: int) -> Table:
         return table
     for kind in KINDS:
         for one, other in itertools.combinations(kind, 2):
-            places = table.places | {one: table.places[other], other: table.places[one]}
-            exchanged = replace(table, places=places, remarks=[*table.remarks])
+            if one not in table.places or other not in table.places:
+                continue
+            places = {one: table.places[other], other: table.places[one]}
+            exchanged = replace(_with(table, places), remarks=[*table.remarks])
             if all(judge.agrees(exchanged, *cell) for cell in (*wrong, *_sample(table))):
                 for column in (one, other):
-                    header = table.book.value((table.sheet, header_line, places[column]))
+                    headed = _headed(table.book, table.sheet, header_line, places[column])
                     exchanged.remarks.append(
-                        f"column {letter(places[column])}, headed {str(header).strip()[:60]}, "
-                        f"taken for {column}, which its formulas compute"
+                        f"column {letter(places[column])}, {headed}, taken for {column}: the "
+                        "formulas say so"
                     )
                 return exchanged
     return table
+
+
+def _headed(book: Book, sheet: str, line: int, place: int) -> str:
+    text = book.value((sheet, line, place))
+    return "without a header" if is_blank(text) else f"headed {str(text).strip()[:60]}"
 
 
 def _sample(table: Table) -> list[tuple[str, int]]:
@@ -118,5 +148,5 @@ def _sample(table: Table) -> list[tuple[str, int]]:
         (column, row)
         for row in range(min(table.moves, ROWS_TRIED))
         for column in (*FORMULAS, *WEIGHTS)
-        if (row < table.rows if column in FORMULAS else row > 0)
+        if column in table.places and (row < table.rows if column in FORMULAS else row > 0)
     ]

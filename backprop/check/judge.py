@@ -68,6 +68,8 @@ class Judge:
         judgement = Judgement()
         copies = repeated_rows(table)
         for column in (*FORMULAS, *WEIGHTS):
+            if column not in table.places:
+                continue
             rows = range(table.rows)
             if column in WEIGHTS:
                 moves = range(1, table.moves) if table.eta is not None else ()
@@ -97,9 +99,6 @@ class Judge:
 
     def agrees(self, table: Table, column: str, row: int) -> bool:
         """Tell whether one cell is right, as far as the table's columns are known."""
-        used = {symbol.column for symbol in needed(column)} | {column}
-        if not used <= table.places.keys():
-            return False
         if is_formula(table.content(column, row)):
             try:
                 if column in WEIGHTS:
@@ -193,10 +192,11 @@ class Judge:
     def kept(table: Table, row: int, named: set[Symbol]) -> tuple[float | None, ...]:
         """Give the inputs and targets that a formula takes from elsewhere: they stay as they are."""
         columns = {symbol.column for symbol in named}
+        saved = [table.values.get(column) for column in GIVEN]
         return tuple(
-            None if column in columns or np.isnan(table.values[column][row])
-            else float(table.values[column][row])
-            for column in GIVEN
+            None if column in columns or values is None or np.isnan(values[row])
+            else float(values[row])
+            for column, values in zip(GIVEN, saved, strict=True)
         )  # fmt: skip
 
     @staticmethod
@@ -253,6 +253,8 @@ def _typed_in(
     """
     named, typed = set(symbols(call)), [it for it in leaves(call) if is_number(it)]
     lacking = [symbol for symbol in needed(column) if symbol not in named]
+    if any(symbol.column not in table.places for symbol in lacking):
+        return ()
     saved = [float(table.values[it.column][row + it.below]) for it in lacking]
     if not all(any(np.isclose(number, value, CLOSE, 0) for number in typed) for value in saved):
         return ()

@@ -132,6 +132,8 @@ def _from_moves(table: Table) -> float | None:
     rates, errors = [], []
     with np.errstate(all="ignore"):
         for weight in WEIGHTS:
+            if gradient_of(weight) not in table.places:
+                continue
             weights, gradients = table.values[weight], table.values[gradient_of(weight)]
             off = half_units(table, weight)
             for row in rows:

@@ -27,6 +27,8 @@ def tolerance(table: Table, column: str, right: np.ndarray) -> np.ndarray:
     """
     carried = half_units(table, column)
     for symbol in needed(column):
+        if symbol.column not in table.places:
+            continue
         values = table.values[symbol.column]
         off = values + half_units(table, symbol.column)
         moved = _computed(table, column, table.values | {symbol.column: off})
@@ -60,11 +62,12 @@ def half_units(table: Table, column: str) -> np.ndarray:
 
 def _computed(table: Table, column: str, values: dict[str, np.ndarray]) -> np.ndarray:
     row = SimpleNamespace(**values)
+    unknown = any(symbol.column not in values for symbol in needed(column))
+    if unknown or (column in WEIGHTS and table.eta is None):
+        return np.full(table.moves, np.nan)
     with np.errstate(all="ignore"):
         if column in FORMULAS:
             return FORMULAS[column](row)
-        if table.eta is None:
-            return np.full(table.moves, np.nan)
         return np.concatenate([[np.nan], updated(column, row, table.eta)[:-1]])
 
 
@@ -73,7 +76,7 @@ def _computed_digits(table: Table) -> int:
     lengths = [
         _significant(table.book.value(table.cell(column, 0)))
         for column in FORMULAS
-        if is_formula(table.content(column, 0))
+        if column in table.places and is_formula(table.content(column, 0))
     ]
     return min(max(lengths, default=DIGITS), DIGITS)
 

@@ -84,7 +84,9 @@ class Table:
         return self.sheet, self.first_line + row, self.places[column]
 
     def address(self, column: str, row: int) -> str:
-        """Name the cell of a column in a row."""
+        """Name the cell of a column in a row; a column that is not there gives its own name."""
+        if column not in self.places:
+            return column
         return address(self.first_line + row, self.places[column])
 
     def content(self, column: str, row: int) -> Any:
@@ -101,8 +103,11 @@ class Table:
             column = columns.get(place)
             if column is None or sheet != self.sheet or not 0 <= other < self.moves:
                 return None
-            if column in GIVEN and self.values[column][other] == self.values[column][row]:
-                return Symbol(column, 0)
+            if column in GIVEN:
+                if is_blank(self.book.content(cell)):
+                    return None
+                if self.values[column][other] == self.values[column][row]:
+                    return Symbol(column, 0)
             return Symbol(column, other - row)
 
         return symbol_at

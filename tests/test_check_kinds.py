@@ -1,0 +1,455 @@
+"""`check` on the kinds of sheets that people publish: digits, names, places, rows, functions."""
+
+import re
+import zipfile
+
+import openpyxl
+import pytest
+import xlsxwriter
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
+from test_check import SLIPS
+
+from backprop.check.headers import column_of
+from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, partial
+
+RIGHT = f"all {ALL_CELLS} cells agree"
+COMMONEST = {
+    column: lambda r, used=used: (
+        partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * getattr(r, used)
+    )
+    for column, used in (("∂E/∂w3", "i1"), ("∂E/∂w4", "i2"))
+}
+BY_HAND = ("t1", "t2", "i1", "i2", *WEIGHTS)
+
+
+# --- Digits -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("digits", [5, 6, 10, 15])
+def test_formulas_saved_with_few_digits_are_right(digits, make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, digits=digits)))
+    assert code == 0, report
+    assert RIGHT in report
+
+
+@pytest.mark.parametrize("digits", [5, 10])
+def test_a_slip_too_small_for_the_digits_is_found(digits, make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, slips=COMMONEST, digits=digits)))
+    assert code == 1
+    assert re.findall(r"(\S+): (\d+) wrong", report) == [("∂E/∂w3", "13"), ("∂E/∂w4", "13")]
+    assert report.count("likely   uses a_h1 (K5) where a_h2 (M5) belongs") == 2
+
+
+@pytest.mark.parametrize("decimals", [4, 6, 9])
+def test_typed_numbers_are_right_within_their_rounding(decimals, make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, decimals=decimals)))
+    assert code == 0, report
+    assert RIGHT in report
+
+
+@pytest.mark.parametrize("column", ["a_h1", "E2", "∂E/∂w5", "w6"])
+def test_a_typed_number_beyond_its_rounding_is_wrong(column, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, decimals=6)(sheet)
+        sheet.write_number(8, 1 + COLUMNS.index(column), 0.123456)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    wrong = {name: cells for name, cells in re.findall(r"(\S+): (\d+) wrong", report)}
+    assert wrong[column] == ("1" if column != "w6" else "2")  # the next weight follows from it
+
+
+def test_typed_rows_that_repeat_the_last_are_no_steps(make_sheet, check):
+    path = make_sheet(labelled(0.5, decimals=6))
+    workbook = openpyxl.load_workbook(path)
+    sheet, last = workbook.active, 5 + STEPS
+    for row in (last + 1, last + 2):
+        for column in range(2, 2 + len(COLUMNS)):
+            sheet.cell(row, column).value = sheet.cell(last, column).value
+    workbook.save(path)
+    code, report, _ = check(path)
+    assert code == 0, report
+    assert "2 typed rows repeat the row above to the last digit: not judged as steps" in report
+
+
+def test_a_stale_value_accuses_no_formula(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        sheet.write_formula("V9", "=0.5*(B9-S9)^2", None, 0.75)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+
+
+# --- Names --------------------------------------------------------------------------------
+
+SPELLINGS = {
+    "t1": ["T1", "target1", "t_1", "Target 1"],
+    "i2": ["I2", "input2", "x2", "i₂"],
+    "w1": ["W1", "w_1", "w₁", "weight 1"],
+    "h1": ["H1", "net_h1", "h1 = w1*i1 + w2*i2", "h1 (net)"],
+    "a_h1": ["out_h1", "act_h1", "a(h1)", "σ(h1)", "sigmoid(h1)", "a_h1 = σ(h1) = 1/(1 + exp(-h1))"],
+    "a_o1": ["a_O1", "out_o1", "act_o1", "a_01", "OUT O1"],
+    "E1": ["e1", "Error1", "E_1", "E1 = ½ * (t1 - a_o1)²"],
+    "E_total": ["E-total", "E_t", "Et", "Etotal", "E", "E = E1+E2", "Total Error", "E_TOT"],
+    "∂E/∂w1": [
+        "dw1", "E∂w1", "∂E∂W1", "Etotaldw1", "dE_total / dw1", "δE_tot/δw1", "ӘE/Әw1", "Edw1",
+        "∂E_t/∂W1", "dE/dw_1", "𝜕E_Total/𝜕w1", "grad w1", "d(E)/d(w1)", "dL/dw1",
+        "∂E_total/∂w1 = ((a_o1 - t1) * a_o1 * (1 - a_o1) * w5 + (a_o2 - t2) * a_o2 * (1 - a_o2) * "
+        "w7) * a_h1 * (1 - a_h1) * i1, the two paths through both outputs added up",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("column", "header"), [(name, it) for name, all_ in SPELLINGS.items() for it in all_]
+)
+def test_a_column_is_known_by_its_usual_names(column, header):
+    assert column_of(header) == column
+
+
+@pytest.mark.parametrize(
+    "header", ["", "step", "Iteration", "∂E/∂a_h1", "∂E1/∂w1", "learning rate", "o1 + o2", "w9", 7]
+)
+def test_other_headers_name_no_column(header):
+    assert column_of(header) is None
+
+
+def test_columns_in_between_are_passed_over(make_sheet, check):
+    extras = {
+        "step": "ROW()-4",
+        "slope": "{a_h1}*(1-{a_h1})",
+        "eta": "0.5",
+    }
+    order = ("step", *COLUMNS[:10], "slope", *COLUMNS[10:23], "eta", *COLUMNS[23:])
+    cell = "$Z5"  # of the column of its own for the learning rate, in the first row
+    texts = {
+        "∂E/∂w1": "(({a_o1}-{t1})*{a_o1}*(1-{a_o1})*{w5}+({a_o2}-{t2})*{a_o2}*(1-{a_o2})*{w7})"
+        "*{slope}*{i1}"
+    }
+    manner = Manner(order=order, extras=extras, texts=texts, rate=cell)
+
+    def fill(sheet):
+        end = write_table(sheet, (3, 0), 0.5, manner)
+        for line in range(4, end):
+            sheet.write_formula(line, 25, "=0.5", None, 0.5)
+        sheet.write_row(3, 0, ["Step"])
+        sheet.write_string(3, 25, "η")
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+    assert RIGHT in report
+
+
+def test_labels_beside_the_table_are_no_second_table(make_sheet, check):
+    def fill(sheet):
+        sheet.write_row(0, 2, ["Learning Rate", 0.5])
+        for line, (name, value) in enumerate(Manner().problem.given().items(), start=3):
+            sheet.write_row(line, 0, [name, value])
+        write_table(sheet, (3, 3), 0.5)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+    assert "taken for" not in report
+
+
+HEADERS_IN_DOUBT = {
+    "a name twice": ({"t2": "i2"}, ["column C, headed i2, taken for t2"]),
+    "a name misspelt": ({"a_h2": "a_hh"}, ["column M, headed a_hh, taken for a_h2"]),
+    "a weight misspelt": ({"w5": "wight"}, ["column N, headed wight, taken for w5"]),
+    "a gradient named as its neighbour": (
+        {"∂E/∂w4": "∂E/∂w3"},
+        ["column AB, headed ∂E/∂w3, taken for ∂E/∂w4"],
+    ),
+    "nothing said": ({"E1": ""}, ["column V, without a header, taken for E1"]),
+    "all gradients unnamed": (
+        {name: f"G{index}" for index, name in enumerate(GRADIENTS)},
+        ["column Y, headed G0, taken for ∂E/∂w1", "column AF, headed G7, taken for ∂E/∂w8"],
+    ),
+    "two exchanged": (
+        {"i1": "i2", "i2": "i1"},
+        ["column D, headed i2, taken for i1", "column E, headed i1, taken for i2"],
+    ),
+    "two gradients exchanged": (
+        {"∂E/∂w5": "∂E/∂w6", "∂E/∂w6": "∂E/∂w5"},
+        ["column AD, headed ∂E/∂w5, taken for ∂E/∂w6: the formulas say so"],
+    ),
+}
+
+
+@pytest.mark.parametrize("digits", [None, 10])
+@pytest.mark.parametrize("case", HEADERS_IN_DOUBT)
+def test_a_header_in_doubt_is_settled_by_the_formulas(case, digits, make_sheet, check):
+    changes, remarks = HEADERS_IN_DOUBT[case]
+    headers = tuple(changes.get(name, name) for name in COLUMNS)
+    code, report, _ = check(make_sheet(labelled(0.5, headers=headers, digits=digits)))
+    assert code == 0, report
+    assert RIGHT in report
+    for remark in remarks:
+        assert remark in report
+
+
+def test_a_doubtful_header_over_a_wrong_formula_is_settled_by_its_place(make_sheet, check):
+    headers = tuple({"∂E/∂w3": "slope 3"}.get(name, name) for name in COLUMNS)
+    code, report, _ = check(make_sheet(labelled(0.5, headers=headers, slips=COMMONEST)))
+    assert code == 1
+    assert "column AA, headed slope 3, taken for ∂E/∂w3" in report
+    assert re.findall(r"(\S+): 13 wrong", report) == ["∂E/∂w3", "∂E/∂w4"]
+
+
+def test_a_name_again_to_the_right_is_no_second_table(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, slips={"E_total": lambda r: 1 * r.E1})(sheet)
+        sheet.write_row(3, 34, ["E_total (LR 0.1)", "E_total (LR 0.5)"])
+        for line in range(4, 5 + STEPS):
+            sheet.write_row(line, 34, [0.1, 0.2])
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert "E_total: 13 wrong cells, the first is X5" in report
+    assert "likely   only E1: E2 is missing" in report
+
+
+LEFT_OUT = ("h1", "h2", "o1", "o2", "E1", "E2")
+SHORTER = {
+    "a_h1": "1/(1+EXP(-({w1}*{i1}+{w2}*{i2})))",
+    "a_h2": "1/(1+EXP(-({w3}*{i1}+{w4}*{i2})))",
+    "a_o1": "1/(1+EXP(-({w5}*{a_h1}+{w6}*{a_h2})))",
+    "a_o2": "1/(1+EXP(-({w7}*{a_h1}+{w8}*{a_h2})))",
+    "E_total": "0.5*({t1}-{a_o1})^2+0.5*({t2}-{a_o2})^2",
+}
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_columns_that_are_left_out_are_not_missed(wrong, make_sheet, check):
+    headers = tuple("" if name in LEFT_OUT else name for name in COLUMNS)
+    slips = COMMONEST if wrong else {}
+
+    def fill(sheet):
+        labelled(0.5, headers=headers, texts=SHORTER, slips=slips)(sheet)
+        for line in range(4, 5 + STEPS):
+            for name in LEFT_OUT:
+                sheet.write_blank(line, 1 + COLUMNS.index(name), None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == int(wrong), report
+    assert "no column for h1, h2, o1, o2, E1, E2: not judged" in report
+    assert re.findall(r"(\S+): 13 wrong", report) == list(slips)
+
+
+def test_exchanged_formulas_are_no_exchanged_headers(make_sheet, check):
+    slips = {"E1": lambda r: FORMULAS["E2"](r), "E2": lambda r: FORMULAS["E1"](r)}
+    code, report, _ = check(make_sheet(labelled(0.5, slips=slips)))
+    assert code == 1
+    assert re.findall(r"(\S+): 13 wrong", report) == ["E1", "E2"]
+
+
+# --- Rows ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_last_row_of_weights_only_is_judged(wrong, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, steps=0)(sheet)
+        for name in ("t1", "t2", "i1", "i2"):
+            sheet.write_number(5, 1 + COLUMNS.index(name), Manner().problem.given()[name])
+        for index, weight in enumerate(WEIGHTS):
+            place = 1 + COLUMNS.index(weight)
+            letter = chr(ord("A") + place)
+            gradient = ("Y", "Z", "AA", "AB", "AC", "AD", "AE", "AF")[0 if wrong else index]
+            sheet.write_formula(5, place, f"={letter}5-$D$1*{gradient}5", None, 0.3)
+
+    code, report, _ = check(make_sheet(fill))
+    assert "table from row 5: 1 row, η = 0.5 (D1)" in report
+    if wrong:
+        assert code == 1
+        assert "uses ∂E/∂w1 (Y5) where ∂E/∂w8 (AF5) belongs" in report
+    else:
+        assert code == 0, report
+        assert "all 27 cells agree" in report
+
+
+def test_a_last_row_that_was_not_filled_in_is_not_wrong(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for name in GRADIENTS:
+            sheet.write_blank(4 + STEPS, 1 + COLUMNS.index(name), None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+
+
+def test_a_table_without_computed_cells_is_not_judged(make_sheet, check):
+    def fill(sheet):
+        sheet.write_row(3, 0, COLUMNS)
+        for name, value in Manner().problem.given().items():
+            sheet.write_number(4, COLUMNS.index(name), value)
+
+    code, report, error = check(make_sheet(fill))
+    assert (code, report) == (2, "")
+    assert "the computed columns hold no numbers: fill in their formulas" in error
+
+
+# --- Formulas -----------------------------------------------------------------------------
+
+WAYS = {
+    "POWER": {"E1": "0.5*POWER({t1}-{a_o1},2)"},
+    "POW of Google Sheets": {"E1": "(1/2)*POW(({t1}-{a_o1}),2)"},
+    "lower case": {"a_h1": "1/(1+exp(-{h1}))"},
+    "SUM": {"E_total": "SUM({E1}:{E2})", "h1": "SUM({w1}*{i1},{w2}*{i2})"},
+    "PRODUCT": {"∂E/∂w5": "PRODUCT({a_o1}-{t1},{a_o1},1-{a_o1},{a_h1})"},
+    "SQRT": {"E2": "SQRT(({t2}-{a_o2})^4)/2"},
+    "ROUND": {"a_h1": "ROUND(1/(1+EXP(-{h1})),6)"},
+    "e by hand": {"a_o1": "1/(1+2.71828^-{o1})"},
+    "the net input again": {"∂E/∂w5": "(1/(1+EXP(-{o1}))-{t1})*{a_o1}*(1-{a_o1})*{a_h1}"},
+    "minus signs": {"∂E/∂w7": "-1*({t2}-{a_o2})*{a_o2}*(1-{a_o2})*{a_h1}", "E1": "-(-0.5*({a_o1}-{t1})^2)"},
+    "through a neighbour": {"∂E/∂w2": "{dw1}/{i1}*{i2}"},
+    "another sheet": {"h1": "{w1}*Other!$A$1+{w2}*'Other'!B1"},
+    "a defined name": {"h2": "{w3}*first_input+{w4}*{i2}"},
+    "numbers for inputs": {"h1": "{w1}*0.05+{w2}*0.1"},
+    "what Google writes for its own": {
+        "E1": 'IFERROR(__xludf.DUMMYFUNCTION("0.5*POW({t1}-{a_o1},2)"),0.1)'
+    },
+    "SUMPRODUCT": {"E_total": "SUMPRODUCT({E1}:{E2},{E1}:{E2}/{E1}:{E2})"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_formula_may_be_written_in_many_ways(way, tmp_path, check):
+    path = tmp_path / "sheet.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        labelled(0.5, texts=WAYS[way], digits=10)(workbook.add_worksheet("Mine"))
+        workbook.add_worksheet("Other").write_row(0, 0, [0.05, 0.1])
+        workbook.define_name("first_input", "=Other!$A$1")
+    code, report, _ = check(path)
+    assert code == 0, report
+    assert RIGHT in report
+    assert "not evaluated" not in report
+
+
+def test_a_target_in_place_of_the_other_is_found_though_they_are_equal(make_sheet, check):
+    texts = {"∂E/∂w7": "({a_o2}-{t1})*{a_o2}*(1-{a_o2})*{a_h1}"}
+    code, report, _ = check(make_sheet(labelled(0.5, texts=texts)))
+    assert code == 1
+    assert "likely   uses t1 (B5) where t2 (C5) belongs" in report
+
+
+def test_a_cell_of_another_row_is_named(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for line in range(4, 5 + STEPS):
+            sheet.write_formula(line, 10, f"=1/(1+EXP(-J{line + 4}))", None, 0.507)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert "likely   uses h1 of row 8 where row 5 belongs" in report
+
+
+def test_a_reference_that_slid_off_the_rate_is_named(make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, texts={"w3": "{w3}+0"})))
+    assert code == 1
+
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for line in range(7, 5 + STEPS):
+            sheet.write_formula(line, 7, f"=H{line}-$H{line - 2}*AA{line}", None, 0.2)
+
+    code, report, _ = check(make_sheet(fill, "slid.xlsx"))
+    assert code == 1
+    assert "w3: 10 wrong cells, the first is H8" in report
+    assert "likely   uses w3 (H5) where the learning rate η (D1) belongs" in report
+
+
+def test_an_unknown_function_is_judged_by_its_value(make_sheet, check):
+    texts = {"E_total": "SERIESSUM({E1},{E2},1,1)"}
+    code, report, _ = check(make_sheet(labelled(0.5, texts=texts)))
+    assert code == 0, report
+    assert "formulas of E_total judged by their values, not evaluated" in report
+    assert "the function SERIESSUM is not known here" in report
+
+
+HARD = {
+    "leads back to itself": {"h1": "{h1}+{w1}"},
+    "through cells that lead back": {"h1": "$ZZ$1"},
+    "a thousand brackets": {"h1": "(" * 1000 + "{w1}*{i1}+{w2}*{i2}" + ")" * 1000},
+    "a thousand functions": {"h1": "EXP(" * 1000 + "{w1}" + ")" * 1000},
+    "a megabyte": {"h1": "{w1}*{i1}+{w2}*{i2}" + "+0" * 500_000},
+    "a tower of powers": {"h1": "9^9^9^9^9^9^9^9*{w1}"},
+    "every cell of a sheet": {"h1": "SUM(A1:XFD1048576)"},
+    "a web service": {"h1": 'WEBSERVICE("http://127.0.0.1")*{w1}'},
+    "another workbook": {"h1": "[1]Sheet1!$A$1*{w1}"},
+    "a sheet that is not there": {"h1": "Nowhere!A1*{w1}"},
+    "nonsense": {"h1": "{w1}*)(("},
+}
+
+
+@pytest.mark.parametrize("formula", HARD)
+def test_a_hard_formula_ends_in_a_verdict(formula, make_sheet, check):
+    path = make_sheet(labelled(0.5, texts=HARD[formula]))
+    with zipfile.ZipFile(path) as package:
+        parts = {name: package.read(name) for name in package.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    loop = b'<c r="ZZ1"><f>$ZZ$2</f><v>1</v></c></row><row r="2"><c r="ZZ2"><f>$ZZ$1</f><v>1</v></c></row>'
+    parts[sheet] = parts[sheet].replace(b"</row>", loop, 1)
+    with zipfile.ZipFile(path, "w") as package:
+        for name, content in parts.items():
+            package.writestr(name, content)
+    code, report, error = check(path)
+    assert code in (0, 1, 2)
+    assert "Traceback" not in report + error
+
+
+# --- Reports ------------------------------------------------------------------------------
+
+
+def test_a_finding_is_told_once(tmp_path, check):
+    path = tmp_path / "many.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        for eta in (0.1, 0.5, 2.0):
+            labelled(eta, slips=COMMONEST)(workbook.add_worksheet(f"LR {eta}"))
+        labelled(1.0)(workbook.add_worksheet("LR 1.0"))
+    code, report, _ = check(path)
+    assert code == 1
+    assert report.count("∂E/∂w3: 13 wrong cells, the first is AA5") == 1
+    assert "the same in 2 more tables: LR 0.5 (row 5), LR 2.0 (row 5)" in report
+    last = report.splitlines()[-1]
+    assert last == "Wrong: ∂E/∂w3 and ∂E/∂w4 in 3 of 4 tables; the other columns agree."
+
+
+# --- All together -------------------------------------------------------------------------
+
+manners = st.fixed_dictionaries(
+    {
+        "digits": st.sampled_from([None, 6, 10]),
+        "gap": st.integers(0, 3),
+        "order": st.sampled_from([COLUMNS, COLUMNS[::-1], COLUMNS[9:] + COLUMNS[:9]]),
+        "headers": st.tuples(
+            *[st.sampled_from([name, *SPELLINGS.get(name, [name.upper()])]) for name in COLUMNS]
+        ),
+    }
+)
+SETTINGS = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@given(manners, st.sampled_from([0.1, 0.5, 2.0]))
+@SETTINGS
+def test_no_false_alarm_in_a_right_sheet(make_sheet, check, manner, eta):
+    code, report, _ = check(make_sheet(labelled(eta, **manner)))
+    assert code == 0, report
+    assert RIGHT in report
+
+
+@given(manners, st.sampled_from(list(SLIPS)))
+@SETTINGS
+def test_every_slip_is_found_and_named(make_sheet, check, manner, words):
+    code, report, _ = check(make_sheet(labelled(0.5, slips=SLIPS[words], **manner)))
+    assert code == 1
+    (column,) = SLIPS[words]
+    assert re.findall(r"^  (\S+): \d+ wrong", report, re.MULTILINE) == [column]
+    (likely,) = [line.split(maxsplit=1)[1] for line in report.splitlines() if "likely" in line]
+    bare = re.compile(r" \([A-Z]+\d+\)")  # the places differ with the order
+    assert bare.sub("", likely) == bare.sub("", words).strip()
