@@ -250,9 +250,7 @@ SLIPS = {
         )
     },
     "uses a_h1 (K5) where a_h2 (M5) belongs": {
-        "∂E/∂w3": lambda r: (
-            partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * r.i1
-        )
+        "∂E/∂w3": lambda r: partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * r.i1
     },
 }
 

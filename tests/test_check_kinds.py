@@ -16,9 +16,7 @@ from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, partial
 
 RIGHT = f"all {ALL_CELLS} cells agree"
 COMMONEST = {
-    column: lambda r, used=used: (
-        partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * getattr(r, used)
-    )
+    column: lambda r, used=used: partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * getattr(r, used)
     for column, used in (("∂E/∂w3", "i1"), ("∂E/∂w4", "i2"))
 }
 BY_HAND = ("t1", "t2", "i1", "i2", *WEIGHTS)
@@ -57,7 +55,7 @@ def test_a_typed_number_beyond_its_rounding_is_wrong(column, make_sheet, check):
 
     code, report, _ = check(make_sheet(fill))
     assert code == 1
-    wrong = {name: cells for name, cells in re.findall(r"(\S+): (\d+) wrong", report)}
+    wrong = dict(re.findall(r"(\S+): (\d+) wrong", report))
     assert wrong[column] == ("1" if column != "w6" else "2")  # the next weight follows from it
 
 
@@ -90,7 +88,7 @@ SPELLINGS = {
     "i2": ["I2", "input2", "x2", "i₂"],
     "w1": ["W1", "w_1", "w₁", "weight 1"],
     "h1": ["H1", "net_h1", "h1 = w1*i1 + w2*i2", "h1 (net)"],
-    "a_h1": ["out_h1", "act_h1", "a(h1)", "σ(h1)", "sigmoid(h1)", "a_h1 = σ(h1) = 1/(1 + exp(-h1))"],
+    "a_h1": ["out_h1", "act_h1", "a(h1)", "σ(h1)", "sigmoid(h1)", "a_h1 = σ(h1)"],
     "a_o1": ["a_O1", "out_o1", "act_o1", "a_01", "OUT O1"],
     "E1": ["e1", "Error1", "E_1", "E1 = ½ * (t1 - a_o1)²"],
     "E_total": ["E-total", "E_t", "Et", "Etotal", "E", "E = E1+E2", "Total Error", "E_TOT"],
@@ -304,7 +302,8 @@ WAYS = {
     "ROUND": {"a_h1": "ROUND(1/(1+EXP(-{h1})),6)"},
     "e by hand": {"a_o1": "1/(1+2.71828^-{o1})"},
     "the net input again": {"∂E/∂w5": "(1/(1+EXP(-{o1}))-{t1})*{a_o1}*(1-{a_o1})*{a_h1}"},
-    "minus signs": {"∂E/∂w7": "-1*({t2}-{a_o2})*{a_o2}*(1-{a_o2})*{a_h1}", "E1": "-(-0.5*({a_o1}-{t1})^2)"},
+    "a minus in front": {"∂E/∂w7": "-1*({t2}-{a_o2})*{a_o2}*(1-{a_o2})*{a_h1}"},
+    "a minus twice": {"E1": "-(-0.5*({a_o1}-{t1})^2)"},
     "through a neighbour": {"∂E/∂w2": "{dw1}/{i1}*{i2}"},
     "another sheet": {"h1": "{w1}*Other!$A$1+{w2}*'Other'!B1"},
     "a defined name": {"h2": "{w3}*first_input+{w4}*{i2}"},
@@ -391,7 +390,8 @@ def test_a_hard_formula_ends_in_a_verdict(formula, make_sheet, check):
     with zipfile.ZipFile(path) as package:
         parts = {name: package.read(name) for name in package.namelist()}
     sheet = "xl/worksheets/sheet1.xml"
-    loop = b'<c r="ZZ1"><f>$ZZ$2</f><v>1</v></c></row><row r="2"><c r="ZZ2"><f>$ZZ$1</f><v>1</v></c></row>'
+    cells = [f'<c r="ZZ{line}"><f>$ZZ${3 - line}</f><v>1</v></c></row>' for line in (1, 2)]
+    loop = '<row r="2">'.join(cells).encode()
     parts[sheet] = parts[sheet].replace(b"</row>", loop, 1)
     with zipfile.ZipFile(path, "w") as package:
         for name, content in parts.items():

@@ -27,11 +27,12 @@ WORK = 400_000  # characters of formulas evaluated for one workbook, some five s
 STEPS = 100_000  # cells outside of the tables that are followed for one workbook
 
 # Nothing here reads a file or takes room without bounds; other functions are not evaluated.
-FUNCTIONS = frozenset(
-    "ABS ADD AND AVERAGE COS COSH DIVIDE EXP IF INT LN LOG LOG10 MAX MIN MINUS MMULT MULTIPLY NOT "
-    "OR PI POW POWER PRODUCT QUOTIENT ROUND SIGN SIN SINH SQRT SUM SUMPRODUCT SUMSQ TANH "
-    "TRANSPOSE UMINUS".split()
-)
+FUNCTIONS = {
+    *("ABS", "ADD", "AND", "AVERAGE", "COS", "COSH", "DIVIDE", "EXP", "IF", "INT", "LN", "LOG"),
+    *("LOG10", "MAX", "MIN", "MINUS", "MMULT", "MULTIPLY", "NOT", "OR", "PI", "POW", "POWER"),
+    *("PRODUCT", "QUOTIENT", "ROUND", "SIGN", "SIN", "SINH", "SQRT", "SUM", "SUMPRODUCT"),
+    *("SUMSQ", "TANH", "TRANSPOSE", "UMINUS"),
+}
 
 
 def _rounded(number: Any, digits: Any = 0) -> Any:

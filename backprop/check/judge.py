@@ -15,7 +15,7 @@ from backprop.check.points import (
 )
 from backprop.check.rounding import right_values, tolerance
 from backprop.check.tables import GIVEN, Table
-from backprop.network import FORMULAS, WEIGHTS, gradient_of
+from backprop.network import FORMULAS, WEIGHTS
 
 # How far a formula may be from the right one, as a share of what it computes: far less than any
 # slip, but enough for an e that was typed as 2.71828.
@@ -190,7 +190,7 @@ class Judge:
 
     @staticmethod
     def kept(table: Table, row: int, named: set[Symbol]) -> tuple[float | None, ...]:
-        """Give the inputs and targets that a formula takes from elsewhere: they stay as they are."""
+        """Give the inputs and targets that a formula takes from elsewhere: they stay as saved."""
         columns = {symbol.column for symbol in named}
         saved = [table.values.get(column) for column in GIVEN]
         return tuple(
@@ -219,6 +219,7 @@ class Judge:
             scale = abs(right - numbers[Symbol(column, -1)])
         return bool(abs(value - right) <= CLOSE * scale)
 
+
 def _far(table: Table, column: str) -> np.ndarray:
     """Tell where a value is not the right one; a cell without a number is never right.
 
@@ -244,9 +245,7 @@ def repeated_rows(table: Table) -> set[int]:
     }
 
 
-def _typed_in(
-    table: Table, column: str, row: int, call: Call
-) -> tuple[tuple[Symbol, float], ...]:
+def _typed_in(table: Table, column: str, row: int, call: Call) -> tuple[tuple[Symbol, float], ...]:
     """Give the cells that a formula should name and holds the numbers of, with these numbers.
 
     Nothing, if it lacks one of them altogether.

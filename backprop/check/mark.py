@@ -14,7 +14,10 @@ from errors import UserError
 from files import write_whole
 
 COLOUR = "FFFFB3A7"  # a red that black digits stay readable on
-LOST = "the marked copies may lack shapes, pictures and effects of charts; the originals have all"
+LOST = (
+    "the copies may lack shapes, pictures and effects of charts, and show their numbers once a "
+    "spreadsheet program has opened them"
+)
 
 
 def write_marked(path: Path, report: FileReport, copy: Path) -> None:

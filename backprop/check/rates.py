@@ -142,7 +142,8 @@ def _from_moves(table: Table) -> float | None:
     known = np.isfinite(rates) & np.isfinite(errors)
     if not known.any():
         return None
-    rate, error = float(np.median(np.array(rates)[known])), float(np.median(np.array(errors)[known]))
+    rate = float(np.median(np.array(rates)[known]))
+    error = float(np.median(np.array(errors)[known]))
     for digits in range(1, 12):
         rounded = float(f"{rate:.{digits}g}")
         if abs(rounded - rate) <= max(3 * error, 1e-8 * abs(rate)):

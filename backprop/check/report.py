@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-
 RIGHT, WRONG, UNREADABLE = "right", "wrong", "unreadable"
 FIELDS = (
     "file", "sheet", "first_row", "rows", "learning_rate", "verdict", "column", "wrong_cells",
@@ -171,7 +170,8 @@ def _table_lines(table: TableReport) -> list[str]:
     else:
         rate = f"η = {table.learning_rate:g}, inferred from how the weights move"
     lines = [
-        f"Sheet {table.sheet}, table from row {table.first_row}: {_count(table.rows, 'row')}, {rate}"
+        f"Sheet {table.sheet}, table from row {table.first_row}: "
+        f"{_count(table.rows, 'row')}, {rate}"
     ]
     lines += [f"  {remark}" for remark in table.remarks]
     if not table.wrong:

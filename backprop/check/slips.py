@@ -176,9 +176,7 @@ def _from_values(table: Table, finding: Finding) -> str:
     return _first(table, column, int(rows[0]), Rows(here, above, right[rows], table.eta), same)
 
 
-def _first(
-    table: Table, column: str, row: int, rows: Rows, same: Callable[[Any], bool]
-) -> str:
+def _first(table: Table, column: str, row: int, rows: Rows, same: Callable[[Any], bool]) -> str:
     """Give the words of the first slip with the same outcome, empty if none has."""
     slips = _weight_slips if column in WEIGHTS else _formula_slips
     with np.errstate(all="ignore"):

@@ -182,7 +182,10 @@ def find_rows(book: Book, header: Header) -> Rows | str:
     start = next((line for line in lines if numbers(line) > 0.5), None)
     if start is None:
         if any(share(line, is_formula, book.content) > 0.5 for line in lines):
-            return "the formulas have no saved values: open the file in a spreadsheet program and save it"
+            return (
+                "the formulas have no saved values: open the file in a spreadsheet program and "
+                "save it"
+            )
         if any(numbers(line) > 0.2 for line in lines):
             return "the computed columns hold no numbers: fill in their formulas and save the file"
         return "there are no numbers below the headers"

@@ -1,0 +1,146 @@
+"""`check` on several files at once: the overview, the findings as CSV, the marked copies."""
+
+import csv
+import hashlib
+
+import openpyxl
+import pytest
+import xlsxwriter
+from sheets import labelled
+from test_check_kinds import COMMONEST
+
+
+@pytest.fixture
+def class_folder(tmp_path):
+    """A folder with a right sheet, a wrong one in a folder of its own, and one that is none."""
+    folder = tmp_path / "class"
+    (folder / "team").mkdir(parents=True)
+    for name, slips in (("ada.xlsx", {}), ("team/bob.xlsx", COMMONEST)):
+        with xlsxwriter.Workbook(str(folder / name)) as workbook:
+            for eta in (0.5, 2.0):
+                labelled(eta, slips=slips)(workbook.add_worksheet(f"LR {eta}"))
+    (folder / "eve.xlsx").write_text("no workbook")
+    (folder / "~$ada.xlsx").write_text("a lock of Excel's")
+    (folder / "notes.txt").write_text("no workbook either")
+    return folder
+
+
+def test_a_folder_has_a_line_a_file_and_then_the_details(class_folder, check):
+    code, report, error = check(class_folder)
+    assert (code, error) == (1, "")
+    ada, eve, bob, empty, name, *details = report.splitlines()
+    assert ada == "ada.xlsx       Right: all 686 cells of 2 tables agree."
+    assert eve.startswith("eve.xlsx       Cannot be judged: is not an .xlsx workbook")
+    wrong = "Wrong: ∂E/∂w3 and ∂E/∂w4 in 2 tables; the other columns agree."
+    assert bob == f"team/bob.xlsx  {wrong}"
+    assert (empty, name) == ("", "team/bob.xlsx")
+    assert details[0] == "Sheet LR 0.5, table from row 5: 13 rows, η = 0.5 (D1)"
+    assert details[-1] == wrong
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (["ada.xlsx"], 0),
+        (["ada.xlsx", "eve.xlsx"], 2),
+        (["eve.xlsx"], 2),
+        (["team/bob.xlsx", "eve.xlsx"], 1),
+        (["ada.xlsx", "team"], 1),
+    ],
+)
+def test_the_exit_code_tells_the_worst(names, code, class_folder, check):
+    assert check(*(class_folder / name for name in names))[0] == code
+
+
+def test_the_findings_as_csv(class_folder, tmp_path, check):
+    table = tmp_path / "out" / "findings.csv"
+    assert check(class_folder, "--csv", table)[0] == 1
+    with open(table, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert ",".join(rows[0]) == (
+        "file,sheet,first_row,rows,learning_rate,verdict,column,wrong_cells,first_cell,value,"
+        "right,formula,right_formula,likely"
+    )
+    places = [(it["file"], it["sheet"], it["verdict"], it["column"]) for it in rows]
+    assert places == [
+        ("ada.xlsx", "LR 0.5", "right", ""),
+        ("ada.xlsx", "LR 2.0", "right", ""),
+        ("eve.xlsx", "", "unreadable", ""),
+        ("team/bob.xlsx", "LR 0.5", "wrong", "∂E/∂w3"),
+        ("team/bob.xlsx", "LR 0.5", "wrong", "∂E/∂w4"),
+        ("team/bob.xlsx", "LR 2.0", "wrong", "∂E/∂w3"),
+        ("team/bob.xlsx", "LR 2.0", "wrong", "∂E/∂w4"),
+    ]
+    assert "not an .xlsx workbook" in rows[2]["likely"]
+    bob = rows[4]
+    assert (bob["first_row"], bob["rows"], bob["learning_rate"]) == ("5", "13", "0.5")
+    assert (bob["wrong_cells"], bob["first_cell"]) == ("13", "AB5")
+    assert float(bob["value"]) == pytest.approx(0.0007037373302707876, rel=1e-12)
+    assert float(bob["right"]) == pytest.approx(0.0007035526431814643, rel=1e-12)
+    assert bob["formula"] == "=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*K5*(1-K5)*E5"
+    assert bob["right_formula"] == "=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*M5*(1-M5)*E5"
+    assert bob["likely"] == "uses a_h1 (K5) where a_h2 (M5) belongs"
+
+
+def test_a_table_that_cannot_be_written_leaves_the_old_one(class_folder, tmp_path, check):
+    table = tmp_path / "findings.csv"
+    table.mkdir()
+    code, _, error = check(class_folder / "ada.xlsx", "--csv", table)
+    assert code == 2
+    assert error.startswith(f"cannot write {table}")
+    assert not list(tmp_path.glob(".*findings*"))
+
+
+def test_marked_copies(class_folder, tmp_path, check):
+    files = sorted(class_folder.rglob("*.xlsx"))
+    before = [hashlib.md5(path.read_bytes()).digest() for path in files]
+    code, report, _ = check(class_folder, "--mark", tmp_path / "marked")
+    assert code == 1
+    assert report.splitlines()[-1].startswith(f"{tmp_path / 'marked'}: ")
+    assert [hashlib.md5(path.read_bytes()).digest() for path in files] == before
+
+    ada = class_folder / "ada.xlsx"
+    assert (tmp_path / "marked" / "ada.xlsx").read_bytes() == ada.read_bytes()
+    assert not (tmp_path / "marked" / "eve.xlsx").exists()
+    book = openpyxl.load_workbook(tmp_path / "marked" / "team" / "bob.xlsx")
+    for sheet in book.worksheets:
+        coloured = {
+            cell.coordinate
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.fill.fill_type == "solid"
+        }
+        assert coloured == {f"{letter}{row}" for letter in ("AA", "AB") for row in range(5, 18)}
+        note = sheet["AA5"].comment.text
+        assert "right: =((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*M5*(1-M5)*D5" in note
+        assert "likely: uses a_h1 (K5) where a_h2 (M5) belongs" in note
+        assert sheet["AA6"].comment is None
+        assert sheet["AA5"].value.startswith("=((S5-B5)")
+
+
+def test_the_originals_are_never_written_to(class_folder, check):
+    path = class_folder / "team" / "bob.xlsx"
+    before = path.read_bytes()
+    code, _, error = check(path, "--mark", path.parent)
+    assert code == 2
+    assert "name another folder to mark into" in error
+    assert path.read_bytes() == before
+
+
+def test_copies_inside_the_folder_are_not_checked_again(class_folder, check):
+    assert check(class_folder, "--mark", class_folder / "marked")[0] == 1
+    _, report, _ = check(class_folder, "--mark", class_folder / "marked")
+    assert "marked/" not in report.replace(f"{class_folder}/marked", "")
+
+
+def test_two_files_of_one_name_are_told_apart_by_the_reader(class_folder, tmp_path, check):
+    (tmp_path / "ada.xlsx").write_bytes((class_folder / "ada.xlsx").read_bytes())
+    code, _, error = check(class_folder / "ada.xlsx", tmp_path / "ada.xlsx")
+    assert code == 2
+    assert "are both called ada.xlsx" in error
+
+
+def test_a_folder_without_workbooks(tmp_path, check):
+    code, report, error = check(tmp_path)
+    assert (code, report) == (2, "")
+    assert error == f"{tmp_path} has no .xlsx workbook in it\n"
