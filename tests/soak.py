@@ -124,8 +124,16 @@ VALUES = (
 )  # fmt: skip
 FORMULAS = (
     "[1]Other!A1", "'file:///etc/passwd'#$A.A1", "A1:XFD1048576", "((((", '"', "1/0", "{", "#REF!",
-    "HYPERLINK(A1)", "A" * 9000, "SUM(" * 900, "",
+    "HYPERLINK(A1)", "A" * 9000, "SUM(" * 900, "", "J5", "$K$6+$J$5", "A1+" * 300_000 + "A1",
+    "(" * 1000 + "F5" + ")" * 1000, "EXP(" * 1000 + "F5" + ")" * 1000, "9^9^9^9^9^9*F5",
+    'REPT("a",1E9)', "1E308*10^F5", "IF(F5,B5:AF17,1)", "F5:G6*D5:E6", "ROUND(F5,-F5)", "F5%^-.5",
 )  # fmt: skip
+ODD_HEADERS = (
+    *("T1", "target 2", "i1", "i2", "W1", "w_2", "w₃", "weight 4", "h1 = w1*i1 + w2*i2", "out_h1"),
+    *("net_h2", "act_h2", "w5", "W6", "w7", "w8", "o1", "a_O1", "o2", "a_02", "Error1", "E2"),
+    *("E = E1+E2", "dw1", "E∂w2", "Edw3", "Edw3", "dE_total / dw5", "δE_tot/δw6", "slope 7"),
+    "ӘE/Әw8",
+)
 KINDS = ("n", "str", "s", "b", "e", "d", "inlineStr", "x")
 
 
@@ -155,12 +163,15 @@ def replace_value(sheet: str, generator: random.Random) -> str:
 
 
 def replace_formula(sheet: str, generator: random.Random) -> str:
-    formulas = sheet.split("<f>")
-    place = generator.randrange(1, len(formulas))
-    _, tail = formulas[place].split("</f>", 1)
-    formula = generator.choice(FORMULAS)
-    formulas[place] = f"{formula}</f>{tail}"
-    return "<f>".join(formulas)
+    for _ in range(generator.choice((1, 1, 20))):
+        formulas = sheet.split("<f>")
+        if len(formulas) == 1:  # all numbers are typed
+            return sheet
+        place = generator.randrange(1, len(formulas))
+        _, tail = formulas[place].split("</f>", 1)
+        formulas[place] = f"{generator.choice(FORMULAS)}</f>{tail}"
+        sheet = "<f>".join(formulas)
+    return sheet
 
 
 def claim_rows(sheet: str, generator: random.Random) -> str:
@@ -240,10 +251,12 @@ def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[
     from sheets import labelled
     from tqdm import tqdm
 
-    file = io.BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
-        labelled(0.5)(workbook.add_worksheet("Mine"))
-    original, lost = file.getvalue(), 0
+    originals, lost = [], 0
+    for manner in ({}, {"digits": 10}, {"headers": ODD_HEADERS, "digits": 10}, {"decimals": 6}):
+        file = io.BytesIO()
+        with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
+            labelled(0.5, **manner)(workbook.add_worksheet("Mine"))
+        originals.append(file.getvalue())
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, __file__, "--work"]
 
@@ -255,7 +268,8 @@ def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[
     worker = start()
     for index in tqdm(range(count), desc="workbooks mutilated"):
         path = folder / f"{index}.xlsx"
-        path.write_bytes(MUTATIONS[index % len(MUTATIONS)](original, generator))
+        mutate = MUTATIONS[index % len(MUTATIONS)]
+        path.write_bytes(mutate(generator.choice(originals), generator))
         worker.stdin.write(f"{path}\n")
         worker.stdin.flush()
         if worker.stdout.readline().strip() in ("0", "1", "2"):

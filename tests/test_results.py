@@ -10,7 +10,7 @@ from conftest import ROOT
 
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
 from history import Epoch, log_line, read_history
-from results import summary, verify
+from results import summary, survey, verify
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HISTORIES = summary.read_seeds(ROOT / "results")
@@ -145,3 +145,20 @@ def test_the_weights_are_as_accurate_as_the_readme_says(real_mnist):
         median(history[-1].test_accuracy for history in HISTORIES.values())
     )
     assert f"`weights from results/net.pt: {accuracy:.2f} % of 10,000 images right`" in README
+
+
+def test_the_survey_of_published_workbooks():
+    rows = survey.read_survey()
+    verdicts, slips = survey.verdicts(rows), survey.slips(rows)
+    assert sum(map(len, verdicts.values())) == 20
+    slip, files = next(iter(slips.items()))
+    sentence = (
+        f"Of twenty published workbooks, {len(verdicts['wrong'])} have a wrong column, and "
+        f"{len(files)} the same slip: `∂E/∂w3` and `∂E/∂w4` {slip.replace('uses', 'use')}"
+    )
+    assert sentence in README
+    same = [row for row in rows if re.match(r"uses a_h1 \S+ where a_h2", row["likely"])]
+    assert {row["file"] for row in same} == files
+    assert {row["column"] for row in same} == {"∂E/∂w3", "∂E/∂w4"}
+    assert all(re.fullmatch(r"sheet-\d\d", row["file"]) for row in rows)
+    assert not set(rows[0]) & set(survey.OF_OTHERS)

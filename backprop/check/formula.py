@@ -224,7 +224,7 @@ class Evaluator:
             pieces.append(f"x_{len(operands)}")
 
         skip = False
-        for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        for token, following in itertools.zip_longest(tokens, tokens[1:]):
             if skip:
                 skip = False
             elif token.type == Token.FUNC and token.subtype == Token.OPEN:
