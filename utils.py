@@ -17,12 +17,11 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 from tqdm import tqdm
 
-import mnist
-from checkpoint import Run
-from errors import UserError
-from files import write_whole
-from history import LOG_HEADER, Epoch, log_line, save_history
-from progress import progress_bar
+from common import UserError, write_whole
+from mnist import dataset
+from mnist.checkpoint import Run
+from mnist.history import LOG_HEADER, Epoch, log_line, save_history
+from mnist.progress import progress_bar
 
 # --- Device -------------------------------------------------------------------------------
 
@@ -151,9 +150,9 @@ def load_mnist(
         The images to train with and the images to test with.
 
     Raises:
-        mnist.DataError: if MNIST cannot be had.
+        dataset.DataError: if MNIST cannot be had.
     """
-    images, labels, test_images, test_labels = mnist.read(data_dir)
+    images, labels, test_images, test_labels = dataset.read(data_dir)
     if validation_size:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
         held_out, kept = order[:validation_size], order[validation_size:]

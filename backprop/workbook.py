@@ -16,7 +16,7 @@ from xlsxwriter.worksheet import Worksheet
 from backprop.derivation import STEPS_OF_DERIVATION
 from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, descend, updated
-from files import write_whole
+from common import write_whole
 
 PROBLEM_SHEET = "Problem"
 RATE_CELL = "$B$1"

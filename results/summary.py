@@ -5,8 +5,8 @@ from statistics import mean, stdev
 
 from matplotlib.figure import Figure
 
-from files import png_bytes, write_whole
-from history import Epoch, read_history
+from common import png_bytes, write_whole
+from mnist.history import Epoch, read_history
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURE = ROOT / "Test_Images" / "Seeds.png"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from backprop.check import report
 from backprop.check.files import check_files, find_workbooks
-from files import write_whole
+from common import write_whole
 
 SURVEY = Path(__file__).resolve().parent / "survey.csv"
 OF_OTHERS = ("value", "right", "formula", "right_formula")

@@ -7,7 +7,7 @@ import torch
 from torchvision import transforms
 
 import utils
-from history import Epoch
+from mnist.history import Epoch
 from model import Net
 
 WEIGHTS = Path(__file__).resolve().parent / "net.pt"
@@ -17,7 +17,7 @@ def verify(data_dir: str | Path) -> Epoch:
     """Judge the trained weights on the test set, and print the accuracy.
 
     Raises:
-        mnist.DataError: if MNIST cannot be had.
+        dataset.DataError: if MNIST cannot be had.
     """
     cpu = torch.device("cpu")
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])

@@ -1,56 +1,23 @@
-"""Small stand-ins for MNIST, written as real IDX files, so that tests need no network."""
+"""What several tests are given: small data, sheets, the command line; no network is needed."""
 
-import hashlib
 import os
 import shutil
-import struct
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 import torch
 import xlsxwriter
-from torchvision import transforms
 
-import mnist
-import utils
 from backprop.__main__ import main
-from model import Net
+from mnist import dataset
+from tests.digits import ROOT, md5_sums, write_digits
 
 mpl.use("Agg")
 # The batches of the tests are too small for several threads, which wait for one another.
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"  # for the notebooks' kernels
-
-ROOT = Path(__file__).resolve().parent.parent
-CPU = torch.device("cpu")
-TRAIN_COUNT, TEST_COUNT = 600, 130
-
-
-def idx_bytes(elements: np.ndarray) -> bytes:
-    """Pack unsigned bytes as an IDX file."""
-    header = struct.pack(f">4B{elements.ndim}I", 0, 0, 8, elements.ndim, *elements.shape)
-    return header + elements.astype(np.uint8).tobytes()
-
-
-def write_digits(raw: Path) -> None:
-    """Write four IDX files of ten easy classes: a block at another place for each, in noise."""
-    generator = np.random.default_rng(0)
-    raw.mkdir(parents=True)
-    for part, count in (("train", TRAIN_COUNT), ("t10k", TEST_COUNT)):
-        labels = generator.integers(0, 10, count)
-        images = generator.integers(0, 60, (count, 28, 28))
-        for image, label in zip(images, labels, strict=True):
-            row, column = 6 + 9 * (label // 5), 4 + 4 * (label % 5)
-            image[row : row + 7, column : column + 5] += 180
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images))
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))
-
-
-def md5_sums(raw: Path) -> dict[str, str]:
-    return {name: hashlib.md5((raw / name).read_bytes()).hexdigest() for name in mnist.MD5}
 
 
 @pytest.fixture(scope="session")
@@ -64,51 +31,14 @@ def digits(tmp_path_factory):
 @pytest.fixture
 def small_mnist(digits, tmp_path, monkeypatch):
     """A copy of the small data folder whose files count as the whole MNIST."""
-    monkeypatch.setattr(mnist, "MD5", md5_sums(digits / "MNIST" / "raw"))
+    monkeypatch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
     return Path(shutil.copytree(digits, tmp_path / "data"))
-
-
-class TrainingRun:
-    """A run of a few epochs on the small data, as the notebook sets it up."""
-
-    def __init__(self, data_dir, output_dir, seed=1, epochs=2, learning_rate=0.05, resume=True):
-        torch.manual_seed(seed)
-        plain = transforms.Compose([utils.to_unit_range, utils.normalise])
-        moved = [utils.to_unit_range, utils.RandomAffine(7, 0.07, 0.1, 1.4), utils.normalise]
-        data = utils.load_mnist(data_dir, CPU, transforms.Compose(moved), plain)
-        self.train_loader = utils.make_loader(data[0], 50, shuffle_seed=seed)
-        self.test_loader = utils.make_loader(data[1], 50)
-        self.model = utils.place(Net(0.1), CPU)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=learning_rate, momentum=0.9)
-        self.scheduler = utils.one_cycle(self.optimizer, epochs * len(self.train_loader))
-        self.settings = {
-            "epochs": epochs,
-            "learning_rate": learning_rate,
-            "output_dir": str(output_dir),
-            "resume": resume,
-            "weights": "",
-        }
-
-    def fit(self):
-        return utils.fit(
-            self.model,
-            CPU,
-            self.train_loader,
-            self.test_loader,
-            self.optimizer,
-            self.scheduler,
-            self.settings,
-        )
-
-    def weights(self):
-        """All parameters and batch-norm statistics in one vector."""
-        return torch.cat([value.flatten() for value in self.model.state_dict().values()])
 
 
 @pytest.fixture
 def real_mnist():
     """The data folder with the real MNIST; skips where it is not there."""
-    if mnist.missing(ROOT / "data" / "MNIST" / "raw"):
+    if dataset.missing(ROOT / "data" / "MNIST" / "raw"):
         pytest.skip("the real MNIST is not in data/ (the notebook puts it there)")
     return ROOT / "data"
 

@@ -7,7 +7,6 @@ import matplotlib.image
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from backprop.network import (
     descend,
     evaluate,
 )
+from tests.digits import ROOT
 
 numbers = st.floats(-3, 3)
 problems = st.builds(

@@ -9,10 +9,10 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
 from xlsxwriter.utility import xl_col_to_name
 
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, partial, updated
+from tests.sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
 
 numbers = st.floats(0.05, 2) | st.floats(-2, -0.05)
 problems = st.builds(

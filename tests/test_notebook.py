@@ -6,13 +6,13 @@ import shutil
 import nbformat
 import papermill
 import pytest
-from conftest import ROOT, md5_sums
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from history import read_history
+from mnist.history import read_history
+from tests.digits import ROOT, md5_sums
 
-MODULES = "import plots\nimport utils"  # the cell that imports the project's own modules
+MODULES = "import utils\nfrom mnist import plots"  # the cell that imports the project's own modules
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def run_notebook(digits, tmp_path, monkeypatch):
             cell.source = edit(cell.source)
         after = next(i for i, cell in enumerate(notebook.cells) if MODULES in cell.source) + 1
         sums = md5_sums(digits / "MNIST" / "raw")
-        notebook.cells.insert(after, nbformat.v4.new_code_cell(f"utils.mnist.MD5 = {sums}"))
+        notebook.cells.insert(after, nbformat.v4.new_code_cell(f"utils.dataset.MD5 = {sums}"))
         nbformat.write(notebook, tmp_path / "in.ipynb")
         settings = {"epochs": 1, "batch_size": 60, "data_dir": str(digits), **parameters}
         executed = papermill.execute_notebook(
@@ -85,7 +85,8 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
     project.mkdir(parents=True)
     for file in [*ROOT.glob("*.py"), ROOT / "requirements.txt"]:
         shutil.copy(file, project)
-    shutil.copytree(ROOT / "Test_Images", project / "Test_Images")
+    for folder in ("mnist", "common", "Test_Images"):
+        shutil.copytree(ROOT / folder, project / folder)
     package = tmp_path / "stand-in" / "google" / "colab"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()

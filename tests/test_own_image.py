@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 import torch
-from conftest import CPU, ROOT
-from draw_digits import STROKES, draw_digit
 from PIL import Image, ImageOps
 from torchvision import transforms
 
 import utils
-from errors import UserError
+from common import UserError
+from mnist.own_image import classify, mnist_like, read_image
 from model import Net
-from own_image import classify, mnist_like, read_image
+from results.draw_digits import STROKES, draw_digit
+from tests.digits import CPU, ROOT
 
 TRANSFORM = transforms.Compose([utils.to_unit_range, utils.normalise])
 

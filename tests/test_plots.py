@@ -1,11 +1,11 @@
 import matplotlib.image
 import pytest
 import torch
-from conftest import CPU
 
-import plots
 import utils
-from history import Epoch
+from mnist import plots
+from mnist.history import Epoch
+from tests.digits import CPU
 
 HISTORY = [
     Epoch(1, 0.02, 0.6, 80.0, 0.2, 94.0, 20.0),

@@ -4,13 +4,12 @@ import csv
 import re
 from statistics import median
 
-import benchmark
 import pytest
-from conftest import ROOT
 
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
-from history import Epoch, log_line, read_history
-from results import summary, survey, verify
+from mnist.history import Epoch, log_line, read_history
+from results import benchmark, summary, survey, verify
+from tests.digits import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 HISTORIES = summary.read_seeds(ROOT / "results")

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TrainingRun
 
 import utils
-from errors import UserError
-from files import write_whole
-from history import read_history
-from settings import SettingsError
+from common import UserError, write_whole
+from mnist.history import read_history
+from mnist.settings import SettingsError
+from tests.digits import TrainingRun
 
 
 class Killed(BaseException):

@@ -1,6 +1,30 @@
 import pytest
 
-from settings import SettingsError, check_settings
+from mnist.settings import SettingsError, check_settings
+
+
+@pytest.fixture
+def good(tmp_path):
+    """A value for each setting."""
+    return {
+        "epochs": 1,
+        "batch_size": 256,
+        "learning_rate": 1,
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "dropout": 0,
+        "rotation": 7.0,
+        "scale": 0.07,
+        "shear": 0.1,
+        "shift": 1.4,
+        "seed": 0,
+        "validation_size": 0,
+        "resume": True,
+        "weights": "",
+        "own_image": "digit.png",
+        "data_dir": "data",
+        "output_dir": str(tmp_path / "new" / "run"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -26,9 +50,9 @@ from settings import SettingsError, check_settings
         ("output_dir", 7, "folder"),
     ],
 )
-def test_a_bad_setting_is_named_in_one_line(name, value, wanted):
+def test_a_bad_setting_is_named_in_one_line(name, value, wanted, good):
     with pytest.raises(SettingsError) as error:
-        check_settings(**{name: value})
+        check_settings(good | {name: value})
     message = str(error.value)
     assert message.startswith(f"{name} must be ")
     assert wanted in message
@@ -36,17 +60,22 @@ def test_a_bad_setting_is_named_in_one_line(name, value, wanted):
     assert "\n" not in message
 
 
-def test_an_unwritable_output_dir_is_named(tmp_path):
+def test_an_unwritable_output_dir_is_named(tmp_path, good):
     (tmp_path / "file").write_text("in the way")
     output_dir = str(tmp_path / "file" / "run")
     with pytest.raises(SettingsError, match=r"output_dir .* cannot be written: Not a directory"):
-        check_settings(output_dir=output_dir)
+        check_settings(good | {"output_dir": output_dir})
 
 
-def test_good_settings_leave_only_the_folder(tmp_path):
-    output_dir = tmp_path / "new" / "run"
-    check_settings(epochs=1, learning_rate=1, dropout=0, seed=0, output_dir=str(output_dir))
-    assert list(output_dir.iterdir()) == []
+def test_good_settings_are_taken_from_among_others_and_leave_only_the_folder(tmp_path, good):
+    assert check_settings({"np": object(), **good, "image": None}) == good
+    assert list((tmp_path / "new" / "run").iterdir()) == []
+
+
+def test_a_setting_that_was_deleted_is_named(good):
+    del good["seed"]
+    with pytest.raises(SettingsError, match="seed is not set: it must be a whole number, 0 or mo"):
+        check_settings(good)
 
 
 def test_ipython_shows_one_line():

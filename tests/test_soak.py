@@ -5,12 +5,12 @@ import random
 
 import pytest
 import xlsxwriter
-from sheets import labelled
 
-import mnist
+from mnist import dataset
+from tests.sheets import labelled
 
 pytest.importorskip("resource", reason="soak.py limits memory as Unix does")
-import soak
+from results import soak
 
 
 @pytest.fixture(scope="module")
@@ -31,5 +31,5 @@ def test_mutilated_workbooks_end_in_an_exit_code(mutation, workbook, tmp_path):
 
 
 def test_damaged_data_files_are_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr(mnist, "MD5", mnist.MD5)  # which it changes, put back afterwards
+    monkeypatch.setattr(dataset, "MD5", dataset.MD5)  # which it changes, put back afterwards
     assert soak.soak_data(40, random.Random(1), tmp_path) == (40, 0)

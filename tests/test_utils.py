@@ -3,12 +3,12 @@ from itertools import chain
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU, TEST_COUNT, TRAIN_COUNT, TrainingRun
 
-import progress
 import utils
-from history import read_history
+from mnist import progress
+from mnist.history import read_history
 from model import Net
+from tests.digits import CPU, TEST_COUNT, TRAIN_COUNT, TrainingRun
 
 
 def identity(images):

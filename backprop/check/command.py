@@ -7,7 +7,7 @@ from pathlib import Path
 from backprop.check import report
 from backprop.check.files import check_files, find_workbooks
 from backprop.check.mark import LOST, write_marked
-from files import write_whole
+from common import write_whole
 
 
 def run(paths: Sequence[Path], csv: Path | None, mark: Path | None) -> int:

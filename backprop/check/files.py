@@ -20,7 +20,7 @@ from backprop.check.slips import likely_slip
 from backprop.check.tables import FEWEST, Header, Table, find_headers, find_rows
 from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, updated
-from errors import UserError
+from common import UserError
 
 
 def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict[str, Path]:

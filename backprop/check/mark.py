@@ -10,8 +10,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 
 from backprop.check.report import RIGHT, FileReport, WrongColumn
-from errors import UserError
-from files import write_whole
+from common import UserError, write_whole
 
 COLOUR = "FFFFB3A7"  # a red that black digits stay readable on
 LOST = (

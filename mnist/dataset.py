@@ -14,7 +14,7 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
-from errors import UserError
+from common import UserError
 
 # MD5 sums of the unpacked IDX files of http://yann.lecun.com/exdb/mnist/.
 MD5 = {

@@ -1,6 +1,6 @@
 """How much faster than the classic MNIST pipeline, lever by lever, and how near to the machine.
 
-Run by hand on an idle machine with MNIST in `data/`: `python tests/benchmark.py`, under three
+Run by hand on an idle machine with MNIST in `data/`: `python -m results.benchmark`, under three
 minutes on two cores. Every figure comes from a process of its own, in turns. With `--until`,
 how long the classic pipeline trains to an accuracy instead.
 """
@@ -22,16 +22,13 @@ from torch import nn
 from torchvision import datasets, transforms
 from tqdm import tqdm
 
+import utils
+from common import UserError, png_bytes, write_whole
+from mnist import dataset
+from mnist.history import LOG_HEADER, Epoch, log_line, save_history
+from model import IMAGE_SHAPE, Dropout, Net
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import mnist  # noqa: E402
-import utils  # noqa: E402
-from errors import UserError  # noqa: E402
-from files import png_bytes, write_whole  # noqa: E402
-from history import LOG_HEADER, Epoch, log_line, save_history  # noqa: E402
-from model import IMAGE_SHAPE, Dropout, Net  # noqa: E402
-
 CPU = torch.device("cpu")
 BATCH_SIZE = 256
 EPOCHS = 19
@@ -173,8 +170,9 @@ def multiply_adds() -> int:
 
 def in_a_process(levers: set[str], count: int) -> dict[str, float]:
     words = ["--images", str(count), "--measure", ",".join(sorted(levers))]
-    command = [sys.executable, __file__, *words]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command = [sys.executable, "-m", "results.benchmark", *words]
+    process = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    printed = process.stdout
     return json.loads(printed.splitlines()[-1])
 
 
@@ -307,7 +305,7 @@ def main() -> None:
     if min(arguments.rounds, arguments.images) < 1:
         parser.error("--rounds and --images must be 1 or more")
     try:
-        mnist.fetch(ROOT / "data")
+        dataset.fetch(ROOT / "data")
     except UserError as error:
         parser.exit(2, f"{error}\n")
     if arguments.until is not None:

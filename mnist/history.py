@@ -5,7 +5,7 @@ import io
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from files import write_whole
+from common import write_whole
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
-from errors import UserError
-from files import write_whole
-from settings import SettingsError
+from common import UserError, write_whole
+from mnist.settings import SettingsError
 
 # These say where things are, not how the run goes: a run may go on with others.
 PLACES = ("data_dir", "output_dir", "resume", "weights", "own_image")

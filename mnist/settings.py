@@ -2,10 +2,11 @@
 
 import math
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from errors import UserError
+from common import UserError
 
 
 class SettingsError(UserError, ValueError):
@@ -37,27 +38,32 @@ _RULES = {
 }
 
 
-def check_settings(**settings: Any) -> dict[str, Any]:
+def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Check every setting of a run before the run begins.
 
+    Args:
+        values: the settings by name, among others such as the notebook's `globals()`.
+
     Returns:
-        The settings by name.
+        The settings alone.
 
     Raises:
-        SettingsError: if one is of the wrong kind or out of its range, or if nothing can be
-            written to `output_dir`.
+        SettingsError: if one is not there, of the wrong kind or out of its range, or if nothing
+            can be written to `output_dir`.
     """
-    for name, value in settings.items():
-        kind, wanted, fits = _RULES[name]
+    for name, (kind, wanted, fits) in _RULES.items():
+        if name not in values:
+            raise SettingsError(f"{name} is not set: it must be {wanted}")
+        value = values[name]
         accepted = (int, float) if kind is float else (kind,)
         if type(value) not in accepted or not fits(value):
             raise SettingsError(f"{name} must be {wanted}, not {value!r}")
-    if "output_dir" in settings:
-        try:
-            Path(settings["output_dir"]).mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=settings["output_dir"]).close()
-        except OSError as error:
-            raise SettingsError(
-                f"output_dir {settings['output_dir']!r} cannot be written: {error.strerror}"
-            ) from None
-    return settings
+    output_dir = Path(values["output_dir"])
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=output_dir).close()
+    except OSError as error:
+        raise SettingsError(
+            f"output_dir {str(output_dir)!r} cannot be written: {error.strerror}"
+        ) from None
+    return {name: values[name] for name in _RULES}

@@ -1,11 +1,12 @@
-"""Draw three digits that look photographed: `python tests/draw_digits.py` writes Test_Images."""
+"""Draw three digits that look photographed: `python -m results.draw_digits`."""
 
-import sys
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from common import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 STROKES = {  # in a square of 100 by 100, y downwards
@@ -44,9 +45,6 @@ def draw_digit(digit: int) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
-    from files import write_whole
-
     for digit in STROKES:
         file = BytesIO()
         draw_digit(digit).save(file, "PNG", optimize=True)

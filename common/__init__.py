@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""What both parts use: an error told in one line, and files that are either whole or not there."""
 
 import contextlib
 import os
@@ -7,7 +7,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from errors import UserError
+
+class UserError(Exception):
+    """Something the person at the keyboard can mend; the message says what and how."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Let IPython show one line in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
 
 
 def write_whole(path: str | Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from errors import UserError
+from common import UserError
 
 WORKING_SIZE = 280  # pixels of the longer side at most, ten times MNIST's
 NOISE = 0.3  # share of the darkest ink below which a pixel counts as paper

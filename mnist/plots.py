@@ -4,6 +4,7 @@ Each function draws one figure, saves it as PNG and leaves it open, so that a no
 """
 
 from pathlib import Path
+from typing import Protocol
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,14 +13,22 @@ from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor
 
-from files import png_bytes, write_whole
-from history import Epoch
-from utils import ImageBatches
+from common import png_bytes, write_whole
+from mnist.history import Epoch
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
 
 
-def train_samples(data: ImageBatches, path: str | Path, columns: int = 12) -> None:
+class Images(Protocol):
+    """Images with their labels; a list of indices fetches them transformed."""
+
+    images: Tensor  # uint8, shape (N, 1, 28, 28)
+    labels: Tensor  # int64, shape (N,)
+
+    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]: ...
+
+
+def train_samples(data: Images, path: str | Path, columns: int = 12) -> None:
     """Draw the first training images as they are, and three times as training sees them."""
     indices = list(range(columns))
     figure, axes = plt.subplots(4, columns, figsize=(columns * 0.8, 3.9), layout="constrained")
@@ -116,9 +125,7 @@ def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path
     write_whole(path, png_bytes(figure))
 
 
-def mistakes(
-    data: ImageBatches, log_probabilities: Tensor, path: str | Path, most: int = 48
-) -> None:
+def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: int = 48) -> None:
     """Draw the misclassified images with label, prediction and confidence, most confident first.
 
     Args:

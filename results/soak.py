@@ -1,6 +1,6 @@
 """Kills, damage and mutilation by the thousand: what survives, and what is lost.
 
-Run by hand: `python tests/soak.py`, some minutes. Exits with 1 if anything was lost.
+Run by hand: `python -m results.soak`, some minutes. Exits with 1 if anything was lost.
 """
 
 import argparse
@@ -21,8 +21,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
 SECONDS, MEMORY = 10, 2**30  # that a check of one workbook may take
 
 
@@ -35,13 +33,13 @@ def soak_training(kills: int, generator: random.Random, folder: Path) -> tuple[i
     Every other attempt writes its files slowly, so that many a kill falls into a write.
     """
     import torch
-    from conftest import TrainingRun, md5_sums, write_digits
     from tqdm import tqdm
 
-    import mnist
+    from mnist import dataset
+    from tests.digits import TrainingRun, md5_sums, write_digits
 
     write_digits(folder / "data" / "MNIST" / "raw")
-    mnist.MD5 = md5_sums(folder / "data" / "MNIST" / "raw")
+    dataset.MD5 = md5_sums(folder / "data" / "MNIST" / "raw")
 
     def train(output_dir: Path, slow_writes: bool) -> None:
         if slow_writes:
@@ -238,7 +236,7 @@ def check_one(path: Path) -> int:
 
 def work() -> None:
     """Check the workbooks named on standard input; print each one's exit code."""
-    import backprop.check  # noqa: F401, before the limit
+    import backprop.check.command  # noqa: F401, before the limit
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     for line in sys.stdin:
@@ -248,8 +246,9 @@ def work() -> None:
 def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[int, int]:
     """Check mutated workbooks; lost is what ends in a traceback, or takes too much."""
     import xlsxwriter
-    from sheets import labelled
     from tqdm import tqdm
+
+    from tests.sheets import labelled
 
     originals, lost = [], 0
     for manner in ({}, {"digits": 10}, {"headers": ODD_HEADERS, "digits": 10}, {"decimals": 6}):
@@ -258,11 +257,16 @@ def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[
             labelled(0.5, **manner)(workbook.add_worksheet("Mine"))
         originals.append(file.getvalue())
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, "--work"]
+    command = [sys.executable, "-m", "results.soak", "--work"]
 
     def start() -> subprocess.Popen:
         return subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=ROOT,
         )
 
     worker = start()
@@ -301,25 +305,25 @@ def damaged(content: bytes, generator: random.Random) -> bytes:
 
 def soak_data(count: int, generator: random.Random, folder: Path) -> tuple[int, int]:
     """Damage MNIST's files; lost is what the checksum passes or the reader does not name."""
-    from conftest import md5_sums, write_digits
     from tqdm import tqdm
 
-    import mnist
+    from mnist import dataset
+    from tests.digits import md5_sums, write_digits
 
     raw = folder / "data" / "MNIST" / "raw"
     write_digits(raw)
     whole, lost = md5_sums(raw), 0
     for _ in tqdm(range(count), desc="data files damaged"):
-        path = raw / generator.choice(list(mnist.MD5))
+        path = raw / generator.choice(list(dataset.MD5))
         content = path.read_bytes()
         path.write_bytes(damaged(content, generator))
-        mnist.MD5 = whole
-        noticed = mnist.missing(raw) == [path.name] or path.read_bytes() == content
-        mnist.MD5 = md5_sums(raw)  # as in a folder of one's own, where only the reader can tell
+        dataset.MD5 = whole
+        noticed = dataset.missing(raw) == [path.name] or path.read_bytes() == content
+        dataset.MD5 = md5_sums(raw)  # as in a folder of one's own, where only the reader can tell
         try:
-            mnist.read(folder / "data")
+            dataset.read(folder / "data")
             named = True
-        except mnist.DataError as error:
+        except dataset.DataError as error:
             named = "\n" not in str(error) and str(raw) in str(error)
         except Exception:
             named = False
