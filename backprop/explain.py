@@ -2,7 +2,8 @@
 
 from types import SimpleNamespace
 
-from backprop.expression import named
+from backprop.derivation import SYMBOLS, chain, typeset
+from backprop.expression import Expression, named
 from backprop.network import (
     CHAINS,
     COLUMNS,
@@ -15,8 +16,6 @@ from backprop.network import (
     partial,
     updated,
 )
-
-SYMBOLS = named({column: column for column in COLUMNS})
 
 
 def explanation(problem: Problem, weight: str, step: int, learning_rate: float) -> str:
@@ -33,7 +32,7 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
     column = gradient_of(weight)
     links = CHAINS[column]
     lines = [f"{column} at step {step}, learning rate η = {learning_rate:g}", ""]
-    lines += ["The chain rule", f"  {column} = {' · '.join(links)}", ""]
+    lines += ["The chain rule", f"  {column} = {chain(column)}", ""]
     if links[0] in PATHS:
         lines += _two_paths(links[0], row)
     lines += ["Factor by factor", *(f"  {_link(link, row)}" for link in links), ""]
@@ -41,11 +40,10 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
     lines += ["The gradient, as it stands in the table"]
     lines += [f"  {column} = {_product(values)} = {getattr(row, column)!r}", ""]
     lines += ["The weight that follows from it"]
-    lines += [f"  {weight} ← {weight} − η · {column}"]
-    lines += [
-        f"  {' ' * len(weight)} = {getattr(row, weight):.10g} − {learning_rate:g} · "
-        f"{getattr(row, column):.10g} = {updated(weight, row, learning_rate)!r}"
-    ]
+    rule = typeset(updated(weight, SYMBOLS, Expression("η")).text)
+    numbers = typeset(updated(weight, _numbers(row), Expression(f"{learning_rate:g}")).text)
+    lines += [f"  {weight} ← {rule}"]
+    lines += [f"  {' ' * len(weight)} = {numbers} = {updated(weight, row, learning_rate)!r}"]
     return "\n".join(lines)
 
 
@@ -65,16 +63,22 @@ def _link(symbol: str, row: Row) -> str:
     value = f"{partial(symbol, row):.10g}"
     if symbol in PATHS:
         return f"{symbol} = {value}  (from above)"
-    numbers = named({column: f"{getattr(row, column):.10g}" for column in COLUMNS})
-    formula, filled_in = (_typeset(PARTIALS[symbol](names).text) for names in (SYMBOLS, numbers))
+    formula, filled_in = (
+        typeset(PARTIALS[symbol](names).text) for names in (SYMBOLS, _numbers(row))
+    )
     if filled_in == value:  # a single number, such as an input: there is nothing to compute
         return f"{symbol} = {formula} = {value}"
     return f"{symbol} = {formula} = {filled_in} = {value}"
 
 
 def _product(values: list[float]) -> str:
-    return " · ".join(f"{value:.10g}" if value >= 0 else f"({value:.10g})" for value in values)
+    return " · ".join(map(_number, values))
 
 
-def _typeset(formula: str) -> str:
-    return formula.replace("*", "·").replace("-", " − ").replace("( − ", "(−")
+def _numbers(row: Row) -> Row:
+    """Make a row whose columns are written as their numbers."""
+    return named({column: _number(getattr(row, column)) for column in COLUMNS})
+
+
+def _number(value: float) -> str:
+    return f"{value:.10g}" if value >= 0 else f"({value:.10g})"

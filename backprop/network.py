@@ -9,6 +9,7 @@ other columns. What they are is left open: numbers give a row, arrays give whole
 the names of cells give the formula that stands in the workbook (see `expression.py`).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -57,7 +58,20 @@ Formula = Callable[[Row], Any]
 
 def sigmoid(x: Any) -> Any:
     """σ(x) = 1 / (1 + e^(−x)); its derivative is σ(x)·(1 − σ(x))."""
-    return 1 / (1 + np.exp(-x))
+    return 1 / (1 + exp(-x))
+
+
+def exp(x: Any) -> Any:
+    """e^x; of a number with the C library, which gives the same digits on every processor.
+
+    numpy's exp does not: it has code of its own for each kind of processor.
+    """
+    if not isinstance(x, float):
+        return np.exp(x)
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
 
 
 # --- Forward pass and error ---------------------------------------------------------------

@@ -18,9 +18,13 @@ from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, descend, updated
 from common import write_whole
 
-PROBLEM_SHEET = "Problem"
+PROBLEM_SHEET, COMPARISON = "Problem", "Comparison"
 RATE_CELL = "$B$1"
-HEADER_ROW, FIRST_ROW = 2, 3  # of the table on a learning rate's sheet, counted from 0
+# On a learning rate's sheet the chart stands above the table, beside η, and both stay in view: it
+# is as high as half a small screen allows. Rows are counted from 0.
+HEADER_ROW, FIRST_ROW = 11, 12
+CHART_PLACE, CHART_SIZE = (0, 3), {"width": 1040, "height": 218}  # pixels; a row has 20
+COMPARISON_HEADER, COMPARISON_FIRST = 2, 3
 GIVEN = ("t1", "t2", "i1", "i2", *WEIGHTS)
 PROBLEM_ROWS = {name: 3 + index for index, name in enumerate(GIVEN)}  # of each given number
 
@@ -40,6 +44,7 @@ class Formats:
 
     title: Format
     note: Format
+    wrapped: Format
     header: dict[str, Format]
     plain_header: Format
     given: Format
@@ -91,6 +96,9 @@ def _formats(workbook: xlsxwriter.Workbook) -> Formats:
     return Formats(
         title=workbook.add_format({"bold": True, "font_size": 16, "font_color": "#1f3b57"}),
         note=workbook.add_format({"italic": True, "font_color": "#606060"}),
+        wrapped=workbook.add_format(
+            {"italic": True, "font_color": "#606060", "text_wrap": True, "valign": "top"}
+        ),
         header={name: header(colour) for names, colour in GROUPS for name in names},
         plain_header=header("#eeeeee"),
         given=workbook.add_format(
@@ -166,7 +174,9 @@ def _write_rate(
     sheet = workbook.add_worksheet(sheet_name(learning_rate))
     sheet.write("A1", "η =", formats.text)
     sheet.write_number(0, 1, learning_rate, formats.given)
-    sheet.write("C1", "  the learning rate: change it and the table follows", formats.note)
+    sheet.merge_range(
+        "A2:C5", "the learning rate: change it, and table and chart follow", formats.wrapped
+    )
     for column, name in enumerate(COLUMNS):
         sheet.write(HEADER_ROW, column, name, formats.header[name])
         sheet.set_column(column, column, 13 if name[0] in "E∂" else 9.5)
@@ -176,18 +186,19 @@ def _write_rate(
             looks = formats.small if name[0] in "E∂" else formats.value
             sheet.write_formula(FIRST_ROW + step, column, formulas[name], looks, value)
     sheet.freeze_panes(FIRST_ROW, 0)
-    last, error = FIRST_ROW + len(trace) - 1, COLUMNS.index("E_total")
+    steps, error = len(trace) - 1, COLUMNS.index("E_total")
     chart = _line_chart(workbook, "Error after each step")
     chart.add_series(
         {
             "name": "E_total",
-            "categories": ["Comparison", FIRST_ROW, 0, last, 0],
-            "values": [sheet.get_name(), FIRST_ROW, error, last, error],
+            "categories": [COMPARISON, COMPARISON_FIRST, 0, COMPARISON_FIRST + steps, 0],
+            "values": [sheet.get_name(), FIRST_ROW, error, FIRST_ROW + steps, error],
             "line": {"color": "#c8371b", "width": 2},
         }
     )
     chart.set_legend({"none": True})
-    sheet.insert_chart(HEADER_ROW, len(COLUMNS) + 1, chart)
+    chart.set_size(CHART_SIZE)
+    sheet.insert_chart(*CHART_PLACE, chart)
     _fit_to_page(sheet)
 
 
@@ -208,39 +219,42 @@ def row_formulas(step: int) -> dict[str, str]:
 def _write_comparison(
     workbook: xlsxwriter.Workbook, formats: Formats, traces: dict[float, np.ndarray]
 ) -> None:
-    sheet = workbook.add_worksheet("Comparison")
+    sheet = workbook.add_worksheet(COMPARISON)
     sheet.write("A1", "E_total after each step, at every learning rate", formats.title)
-    sheet.write(HEADER_ROW, 0, "step", formats.plain_header)
-    sheet.set_column(0, len(traces), 13)
+    sheet.write(COMPARISON_HEADER, 0, "step", formats.plain_header)
+    sheet.set_column(0, len(traces), 11)
     error = COLUMNS.index("E_total")
     steps = len(next(iter(traces.values())))
     for step in range(steps):
-        sheet.write_number(FIRST_ROW + step, 0, step, formats.count)
+        sheet.write_number(COMPARISON_FIRST + step, 0, step, formats.count)
     chart = _line_chart(workbook, "Error at every learning rate")
-    last = FIRST_ROW + steps - 1
+    last = COMPARISON_FIRST + steps - 1
     for column, (rate, trace) in enumerate(traces.items(), start=1):
         name = sheet_name(rate)
         # A formula, so that the heading follows when η is changed on the rate's own sheet.
         sheet.write_formula(
-            HEADER_ROW, column, f"=\"η = \"&'{name}'!{RATE_CELL}", formats.plain_header,
+            COMPARISON_HEADER, column, f"=\"η = \"&'{name}'!{RATE_CELL}", formats.plain_header,
             f"η = {rate:g}",
         )  # fmt: skip
         for step in range(steps):
-            cell = xl_rowcol_to_cell(FIRST_ROW + step, error)
             sheet.write_formula(
-                FIRST_ROW + step, column, f"='{name}'!{cell}", formats.small, trace[step, error]
+                COMPARISON_FIRST + step,
+                column,
+                f"='{name}'!{xl_rowcol_to_cell(FIRST_ROW + step, error)}",
+                formats.small,
+                trace[step, error],
             )
         chart.add_series(
             {
-                "name": ["Comparison", HEADER_ROW, column],
-                "categories": ["Comparison", FIRST_ROW, 0, last, 0],
-                "values": ["Comparison", FIRST_ROW, column, last, column],
+                "name": [COMPARISON, COMPARISON_HEADER, column],
+                "categories": [COMPARISON, COMPARISON_FIRST, 0, last, 0],
+                "values": [COMPARISON, COMPARISON_FIRST, column, last, column],
                 "line": {"width": 2},
             }
         )
-    chart.set_size({"width": 900, "height": 480})
-    sheet.insert_chart(HEADER_ROW, len(traces) + 2, chart)
-    sheet.freeze_panes(FIRST_ROW, 1)
+    chart.set_size({"width": 640, "height": 400})
+    sheet.insert_chart(COMPARISON_FIRST, len(traces) + 1, chart, {"x_offset": 15, "y_offset": 5})
+    sheet.freeze_panes(COMPARISON_FIRST, 1)
     _fit_to_page(sheet)
 
 
@@ -262,5 +276,4 @@ def _line_chart(workbook: xlsxwriter.Workbook, title: str) -> Chart:
             "major_gridlines": {"visible": True, "line": {"color": "#dddddd"}},
         }
     )
-    chart.set_size({"width": 760, "height": 400})
     return chart

@@ -41,7 +41,7 @@ def recalculate(tmp_path_factory):
 
 
 def table_of(workbook, sheet):
-    rows = workbook[sheet].iter_rows(min_row=3, max_col=31, values_only=True)
+    rows = workbook[sheet].iter_rows(min_row=12, max_col=31, values_only=True)
     header, *table = rows
     assert header == COLUMNS
     return np.array(table[: STEPS + 1], float)
@@ -78,11 +78,11 @@ def test_every_computed_cell_is_a_formula(workbook):
         sheet = formulas[f"LR {rate}"]
         assert sheet["B1"].value == rate
         cells = [
-            cell for row in sheet.iter_rows(min_row=4, max_row=104, max_col=31) for cell in row
+            cell for row in sheet.iter_rows(min_row=13, max_row=113, max_col=31) for cell in row
         ]
         assert len(cells) == 101 * 31
         assert all(cell.value.startswith("=") for cell in cells)
-        assert sheet.freeze_panes == "A4"
+        assert sheet.freeze_panes == "A13"
         (chart,) = sheet._charts
         assert chart.x_axis.title is not None
         assert chart.y_axis.title is not None
@@ -123,9 +123,9 @@ def test_libreoffice_follows_a_changed_rate_and_weight(workbook, recalculate, tm
 def test_a_wrong_formula_in_a_sheet_saved_by_libreoffice_is_named(
     workbook, recalculate, tmp_path, capsys
 ):
-    path = without_values(workbook, tmp_path / "slip", **{"LR_0.5__Q20": "=M20*J20+M20*L20"})
+    path = without_values(workbook, tmp_path / "slip", **{"LR_0.5__Q29": "=M29*J29+M29*L29"})
     assert main(["check", str(recalculate(path))]) == 1
     report = capsys.readouterr().out
     assert report.count("all 2719 cells agree") == len(LEARNING_RATES) - 1
-    assert "o1: 1 wrong cell, the first is Q20" in report
-    assert "uses w5 (M20) where w6 (N20) belongs" in report
+    assert "o1: 1 wrong cell, the first is Q29" in report
+    assert "uses w5 (M29) where w6 (N29) belongs" in report
