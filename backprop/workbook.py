@@ -20,11 +20,10 @@ from common import write_whole
 
 PROBLEM_SHEET, COMPARISON = "Problem", "Comparison"
 RATE_CELL = "$B$1"
-# On a learning rate's sheet the chart stands above the table, beside η, and both stay in view: it
-# is as high as half a small screen allows. Rows are counted from 0.
+# The chart stands above the table, beside η, and stays in view with the header: it is as high as
+# a small screen allows. Rows are counted from 0.
 HEADER_ROW, FIRST_ROW = 11, 12
-CHART_PLACE, CHART_SIZE = (0, 3), {"width": 1040, "height": 218}  # pixels; a row has 20
-COMPARISON_HEADER, COMPARISON_FIRST = 2, 3
+CHART_SIZE = {"width": 760, "height": 218}  # pixels; a row has 20
 GIVEN = ("t1", "t2", "i1", "i2", *WEIGHTS)
 PROBLEM_ROWS = {name: 3 + index for index, name in enumerate(GIVEN)}  # of each given number
 
@@ -191,14 +190,14 @@ def _write_rate(
     chart.add_series(
         {
             "name": "E_total",
-            "categories": [COMPARISON, COMPARISON_FIRST, 0, COMPARISON_FIRST + steps, 0],
+            "categories": [COMPARISON, FIRST_ROW, 0, FIRST_ROW + steps, 0],
             "values": [sheet.get_name(), FIRST_ROW, error, FIRST_ROW + steps, error],
             "line": {"color": "#c8371b", "width": 2},
         }
     )
     chart.set_legend({"none": True})
     chart.set_size(CHART_SIZE)
-    sheet.insert_chart(*CHART_PLACE, chart)
+    sheet.insert_chart(0, 3, chart)
     _fit_to_page(sheet)
 
 
@@ -220,25 +219,29 @@ def _write_comparison(
     workbook: xlsxwriter.Workbook, formats: Formats, traces: dict[float, np.ndarray]
 ) -> None:
     sheet = workbook.add_worksheet(COMPARISON)
-    sheet.write("A1", "E_total after each step, at every learning rate", formats.title)
-    sheet.write(COMPARISON_HEADER, 0, "step", formats.plain_header)
-    sheet.set_column(0, len(traces), 11)
+    sheet.merge_range(
+        "A1:C5",
+        "E_total after each step: the columns are those of the sheets before",
+        formats.wrapped,
+    )
+    sheet.write(HEADER_ROW, 0, "step", formats.plain_header)
+    sheet.set_column(0, len(traces), 13)
     error = COLUMNS.index("E_total")
     steps = len(next(iter(traces.values())))
     for step in range(steps):
-        sheet.write_number(COMPARISON_FIRST + step, 0, step, formats.count)
+        sheet.write_number(FIRST_ROW + step, 0, step, formats.count)
     chart = _line_chart(workbook, "Error at every learning rate")
-    last = COMPARISON_FIRST + steps - 1
+    last = FIRST_ROW + steps - 1
     for column, (rate, trace) in enumerate(traces.items(), start=1):
         name = sheet_name(rate)
         # A formula, so that the heading follows when η is changed on the rate's own sheet.
         sheet.write_formula(
-            COMPARISON_HEADER, column, f"=\"η = \"&'{name}'!{RATE_CELL}", formats.plain_header,
+            HEADER_ROW, column, f"=\"η = \"&'{name}'!{RATE_CELL}", formats.plain_header,
             f"η = {rate:g}",
         )  # fmt: skip
         for step in range(steps):
             sheet.write_formula(
-                COMPARISON_FIRST + step,
+                FIRST_ROW + step,
                 column,
                 f"='{name}'!{xl_rowcol_to_cell(FIRST_ROW + step, error)}",
                 formats.small,
@@ -246,15 +249,15 @@ def _write_comparison(
             )
         chart.add_series(
             {
-                "name": [COMPARISON, COMPARISON_HEADER, column],
-                "categories": [COMPARISON, COMPARISON_FIRST, 0, last, 0],
-                "values": [COMPARISON, COMPARISON_FIRST, column, last, column],
+                "name": [COMPARISON, HEADER_ROW, column],
+                "categories": [COMPARISON, FIRST_ROW, 0, last, 0],
+                "values": [COMPARISON, FIRST_ROW, column, last, column],
                 "line": {"width": 2},
             }
         )
-    chart.set_size({"width": 640, "height": 400})
-    sheet.insert_chart(COMPARISON_FIRST, len(traces) + 1, chart, {"x_offset": 15, "y_offset": 5})
-    sheet.freeze_panes(COMPARISON_FIRST, 1)
+    chart.set_size(CHART_SIZE)
+    sheet.insert_chart(0, 2, chart)
+    sheet.freeze_panes(FIRST_ROW, 0)
     _fit_to_page(sheet)
 
 
@@ -266,7 +269,7 @@ def _fit_to_page(sheet: Worksheet) -> None:
 
 def _line_chart(workbook: xlsxwriter.Workbook, title: str) -> Chart:
     chart = workbook.add_chart({"type": "line"})
-    chart.set_title({"name": title, "name_font": {"size": 14}})
+    chart.set_title({"name": title, "name_font": {"size": 11}})
     chart.set_x_axis({"name": "step", "interval_unit": 10, "interval_tick": 10})
     chart.set_y_axis(
         {

@@ -116,7 +116,7 @@ def test_libreoffice_follows_a_changed_rate_and_weight(workbook, recalculate, tm
         np.testing.assert_allclose(
             table_of(values, sheet), descend(changed, rate, STEPS), rtol=1e-12, atol=1e-15
         )
-    compared = [row[3] for row in values["Comparison"].iter_rows(min_row=4, values_only=True)]
+    compared = [row[3] for row in values["Comparison"].iter_rows(min_row=13, values_only=True)]
     np.testing.assert_allclose(compared[: STEPS + 1], descend(changed, 0.7, STEPS)[:, 22], 1e-12)
 
 
