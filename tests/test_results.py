@@ -1,4 +1,4 @@
-"""The README's figures are those of the logs in `results/`."""
+"""The figures of both pages are those of the logs in `results/` and of the code."""
 
 import csv
 import re
@@ -6,12 +6,15 @@ from statistics import median
 
 import pytest
 
+from backprop.derivation import STEPS_OF_DERIVATION
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
 from mnist.history import Epoch, log_line, read_history
+from model import Net
 from results import benchmark, summary, survey, verify
 from tests.digits import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 HISTORIES = summary.read_seeds(ROOT / "results")
 
 
@@ -36,7 +39,7 @@ def test_the_quick_setting_is_in_the_readme():
         sum(history[-1].test_accuracy for history in histories.values()) / 5
         for histories in (fewer, quick)
     )
-    assert f"With five epochs the mean of the same five seeds is {short:.3f} %" in README
+    assert f"With five epochs the mean of the same five seeds is {short:.3f} %" in RESULTS
     assert short < summary.QUICK_ACCURACY <= enough
     reached = [row.test_accuracy >= summary.QUICK_ACCURACY for row in classic]
     assert reached == [False] * (len(classic) - 1) + [True]
@@ -51,12 +54,14 @@ def test_the_race_divides_the_classic_seconds_by_the_mean_of_the_quick():
     assert sentence.endswith("which is epoch 3: 6.5 times as long")
 
 
-def test_the_benchmark_is_in_the_readme():
+def test_the_benchmark_is_in_both_pages():
     with open(ROOT / "results" / "benchmark.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert benchmark.table(rows) in README
+    assert benchmark.table(rows) in RESULTS
     classic = next(row for row in rows if row["pipeline"] == benchmark.CLASSIC)
     assert f"**{classic['ours_to_this']} times" in README
+    assert f"**{classic['ours_to_this']} times" in RESULTS
+    assert f"{benchmark.multiply_adds():,} per image forward" in RESULTS
 
 
 def test_multiply_adds_are_counted():
@@ -92,17 +97,18 @@ def test_the_committed_notebook_is_seed_1():
 
 
 def validation_table(folder):
-    """Read the README's table of a folder of validation logs, and hold it to them."""
-    rows = re.findall(rf"\| \[([^\]]+\.csv)\]\({folder}/\1\) \| (\S+) \| (\S+) \|", README)
-    assert {name for name, *_ in rows} == {file.name for file in (ROOT / folder).iterdir()}
+    """Read the table of a folder of validation logs, and hold it to them."""
+    rows = re.findall(rf"\| \[([^\]]+\.csv)\]\({folder}/\1\) \| (\S+) \| (\S+) \|", RESULTS)
+    logs = ROOT / "results" / folder
+    assert {name for name, *_ in rows} == {file.name for file in logs.iterdir()}
     for name, *figures in rows:
-        last = (ROOT / folder / name).read_text().split()[-1].split(",")
+        last = (logs / name).read_text().split()[-1].split(",")
         assert last[3:] == figures, name
     return {name: (float(loss), float(accuracy)) for name, loss, accuracy in rows}
 
 
 def test_nothing_on_the_validation_split_beats_the_recipe_by_more_than_seeds_differ():
-    loss = {name: figures[0] for name, figures in validation_table("results/validation").items()}
+    loss = {name: figures[0] for name, figures in validation_table("validation").items()}
     chosen, rival = (
         (loss[f"{name}.csv"], loss[f"{name}-seed-2.csv"]) for name in ("base", "weight-decay-5e-4")
     )
@@ -117,12 +123,12 @@ def test_weight_decay_on_the_test_set_ended_as_the_readme_says():
     ]
     assert (
         "seeds 2 and 3, which ended at {:.2f} % and {:.2f} % of the test set".format(*ends)
-        in README
+        in RESULTS
     )
 
 
 def test_the_quick_setting_is_the_best_of_its_validation_table():
-    chosen, *others = validation_table("results/quick/validation").values()
+    chosen, *others = validation_table("quick/validation").values()
     assert all(chosen[0] < loss and chosen[1] > accuracy for loss, accuracy in others)
 
 
@@ -131,6 +137,46 @@ def test_errors_after_100_steps_are_those_of_the_readme():
         error = descend(Problem(), rate, 100)[-1, COLUMNS.index("E_total")]
         figure = re.search(rf"^\| {rate} \| (\S+) \|", README, re.MULTILINE)[1]
         assert float(figure) == pytest.approx(error, rel=2e-3)
+
+
+def test_every_formula_of_the_derivation_is_in_the_readme():
+    page = plain_formulas(README)
+    for _, lines in STEPS_OF_DERIVATION:
+        for symbol, formula in lines:
+            expected = re.sub(r"[ ·]", "", symbol + formula)
+            assert expected.replace("E_total", "E") in page, symbol
+
+
+def plain_formulas(page):
+    """Turn LaTeX into the letters of `derivation.py`, without spaces and signs of a product."""
+    changed = r"\{\\partial ([^{}]+(?:\{\w+\})?)\}"
+    changes = {
+        rf"\\[td]?frac{changed}{changed}": r"∂\1/∂\2",
+        r"\\tfrac12": "½",
+        r"\\sigma": "σ",
+        r"\\eta": "η",
+        r"\\leftarrow": "←",
+        r"\^2": "²",
+        r"a_\{(\w\d)\}": r"a_\1",
+        r"(?<!a)_(\d)": r"\1",
+        r"w_k": "w",
+        r"-": "−",
+        r"\\cdot|\\[,;]|[&\s·]": "",
+    }
+    for pattern, letters in changes.items():
+        page = re.sub(pattern, letters, page)
+    return page
+
+
+def test_the_table_of_the_network_has_the_parameters_of_the_model():
+    section = README.partition("### The network")[2].partition("### The recipe")[0]
+    cells = re.findall(r"^\| .* \| ([\d, +]+) \|$", section, re.MULTILINE)
+    table = [[int(part.replace(",", "")) for part in it.split(" + ")] for it in cells]
+    layers = [
+        sum(parameter.numel() for parameter in layer.parameters(recurse=False))
+        for layer in Net().modules()
+    ]
+    assert [it for row in table for it in row if it] == [it for it in layers if it]
 
 
 def test_the_figure_of_seeds_is_drawn(tmp_path):
