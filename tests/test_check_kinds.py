@@ -177,12 +177,11 @@ HEADERS_IN_DOUBT = {
 }
 
 
-@pytest.mark.parametrize("digits", [None, 10])
 @pytest.mark.parametrize("case", HEADERS_IN_DOUBT)
-def test_a_header_in_doubt_is_settled_by_the_formulas(case, digits, make_sheet, check):
+def test_a_header_in_doubt_is_settled_by_the_formulas(case, make_sheet, check):
     changes, remarks = HEADERS_IN_DOUBT[case]
     headers = tuple(changes.get(name, name) for name in COLUMNS)
-    code, report, _ = check(make_sheet(labelled(0.5, headers=headers, digits=digits)))
+    code, report, _ = check(make_sheet(labelled(0.5, headers=headers, digits=10)))
     assert code == 0, report
     assert RIGHT in report
     for remark in remarks:
@@ -386,7 +385,7 @@ HARD = {
 
 @pytest.mark.parametrize("formula", HARD)
 def test_a_hard_formula_ends_in_a_verdict(formula, make_sheet, check):
-    path = make_sheet(labelled(0.5, texts=HARD[formula]))
+    path = make_sheet(labelled(0.5, texts=HARD[formula], steps=1))
     with zipfile.ZipFile(path) as package:
         parts = {name: package.read(name) for name in package.namelist()}
     sheet = "xl/worksheets/sheet1.xml"
@@ -431,7 +430,7 @@ manners = st.fixed_dictionaries(
     }
 )
 SETTINGS = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -61,6 +61,8 @@ def _found(
     A place is taken if more cells come out right with it, if it has the column's name, or if it
     is the one between the columns to the left and right.
     """
+    if not sought:
+        return {}
     if math.perm(len(free), min(len(sought), len(free))) <= MOST_TRIES and len(free) >= len(sought):
         ways = (
             dict(zip(sought, places, strict=True))

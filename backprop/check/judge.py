@@ -62,6 +62,7 @@ class Judge:
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
         self._verdicts: dict[tuple, bool] = {}
+        self._rates: dict[tuple, float | None] = {}
 
     def table(self, table: Table) -> Judgement:
         """Judge every computed cell of a table."""
@@ -171,14 +172,18 @@ class Judge:
         """
         call = self.call(table, weight, row)
         named = set(symbols(call))
-        rates = []
-        for point in range(POINTS):
-            numbers = self.row_numbers(point, weight, named, self.kept(table, row, named))
-            before, gradient = (numbers[symbol] for symbol in needed(weight))
-            rates.append((before - self.evaluator.evaluate(call, numbers)) / gradient)
-        rate = float(np.median(rates))
-        alike = np.ptp(rates) <= CLOSE * abs(rate)  # false for NaN
-        return float(f"{rate:.10g}") if alike and rate else None
+        kept = self.kept(table, row, named)
+        key = (weight, call, kept)
+        if key not in self._rates:
+            rates = []
+            for point in range(POINTS):
+                numbers = self.row_numbers(point, weight, named, kept)
+                before, gradient = (numbers[symbol] for symbol in needed(weight))
+                rates.append((before - self.evaluator.evaluate(call, numbers)) / gradient)
+            rate = float(np.median(rates))
+            alike = np.ptp(rates) <= CLOSE * abs(rate)  # false for NaN
+            self._rates[key] = float(f"{rate:.10g}") if alike and rate else None
+        return self._rates[key]
 
     def call(self, table: Table, column: str, row: int) -> Call:
         """Follow a cell's formula down to the cells of the table.
