@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import zipfile
 
 import numpy as np
 import openpyxl
@@ -11,6 +12,7 @@ from backprop.__main__ import main
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
 from backprop.pictures import network_png
 from backprop.workbook import write_workbook
+from tests.digits import ROOT
 
 STEPS = 100
 
@@ -56,6 +58,42 @@ def without_values(path, folder, **changes):
     folder.mkdir()
     copy.save(folder / path.name)
     return folder / path.name
+
+
+def test_the_tracked_workbook_is_the_one_that_is_built(workbook):
+    """All but the picture, which every matplotlib draws a little differently."""
+
+    def parts(path):
+        with zipfile.ZipFile(path) as package:
+            names = package.namelist()
+            return {name: package.read(name) for name in names if not name.endswith(".png")}
+
+    built, tracked = parts(workbook), parts(ROOT / "backprop" / "Back_Propagation.xlsx")
+    assert built.keys() == tracked.keys()
+    assert [name for name in built if built[name] != tracked[name]] == []
+
+
+def test_chart_header_and_rate_are_in_view_on_a_small_screen(workbook):
+    """1366x768, of which a spreadsheet program takes some 60 pixels in width and 300 in height."""
+    for sheet in openpyxl.load_workbook(workbook).worksheets[2:]:
+        (chart,) = sheet._charts
+        start, end = chart.anchor._from, chart.anchor.to
+        frozen = int(sheet.freeze_panes.lstrip("A")) - 1  # rows that stay, the last one the header
+        assert (start.row, end.row) < (1, frozen)
+        assert 20 * (frozen + 5) < 768 - 300
+        assert sum(map(pixels(sheet), range(end.col + 1))) < 1366 - 60
+        assert start.col == 3 or sheet.title == "Comparison"  # right of the rate in B1
+
+
+def pixels(sheet):
+    """Make the function that gives a column's width: 7 pixels a letter, and 5."""
+    widths = {
+        column: dimension.width
+        for dimension in sheet.column_dimensions.values()
+        if dimension.min is not None
+        for column in range(dimension.min - 1, dimension.max)
+    }
+    return lambda column: 7 * widths.get(column, 8.43) + 5
 
 
 def test_formula_cells_carry_their_values(workbook):
