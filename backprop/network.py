@@ -9,9 +9,9 @@ other columns. What they are is left open: numbers give a row, arrays give whole
 the names of cells give the formula that stands in the workbook (see `expression.py`).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -56,25 +56,33 @@ Row = Any  # anything with the columns as attributes
 Formula = Callable[[Row], Any]
 
 
+# --- Numbers that are the same on every machine -------------------------------------------
+
+# The exp and the power of numpy and of the C library differ from processor to processor in the
+# last digit. Of one number, the two functions give what is the same everywhere.
+
+_DECIMAL = Context(prec=30, traps=[])  # nothing is raised: e^1000 is infinite
+
+
+def exp(x: Any) -> Any:
+    """e^x; of a number rounded to the nearest."""
+    if isinstance(x, float):
+        return float(_DECIMAL.exp(Decimal(float(x))))
+    return np.exp(x)
+
+
+def square(x: Any) -> Any:
+    """x²; of a number multiplied."""
+    return x * x if isinstance(x, float) else x**2
+
+
+# --- Forward pass and error ---------------------------------------------------------------
+
+
 def sigmoid(x: Any) -> Any:
     """σ(x) = 1 / (1 + e^(−x)); its derivative is σ(x)·(1 − σ(x))."""
     return 1 / (1 + exp(-x))
 
-
-def exp(x: Any) -> Any:
-    """e^x; of a number with the C library, which gives the same digits on every processor.
-
-    numpy's exp does not: it has code of its own for each kind of processor.
-    """
-    if not isinstance(x, float):
-        return np.exp(x)
-    try:
-        return math.exp(x)
-    except OverflowError:
-        return math.inf
-
-
-# --- Forward pass and error ---------------------------------------------------------------
 
 FORWARD: dict[str, Formula] = {
     "h1": lambda r: r.w1 * r.i1 + r.w2 * r.i2,
@@ -85,8 +93,8 @@ FORWARD: dict[str, Formula] = {
     "a_o1": lambda r: sigmoid(r.o1),
     "o2": lambda r: r.w7 * r.a_h1 + r.w8 * r.a_h2,
     "a_o2": lambda r: sigmoid(r.o2),
-    "E1": lambda r: 0.5 * (r.t1 - r.a_o1) ** 2,
-    "E2": lambda r: 0.5 * (r.t2 - r.a_o2) ** 2,
+    "E1": lambda r: 0.5 * square(r.t1 - r.a_o1),
+    "E2": lambda r: 0.5 * square(r.t2 - r.a_o2),
     "E_total": lambda r: r.E1 + r.E2,
 }
 
@@ -174,7 +182,7 @@ def evaluate(given: dict[str, Any]) -> dict[str, Any]:
         All 31 columns by name.
     """
     row = SimpleNamespace(**given)
-    with np.errstate(over="ignore"):  # e^1000 is infinite, and σ(−1000) is 0 all the same
+    with np.errstate(over="ignore"):
         for column, formula in FORMULAS.items():
             setattr(row, column, formula(row))
     return vars(row)
