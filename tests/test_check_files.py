@@ -2,11 +2,13 @@
 
 import csv
 import hashlib
+from types import SimpleNamespace
 
 import openpyxl
 import pytest
 import xlsxwriter
 
+from backprop.check import mark
 from tests.sheets import labelled
 from tests.test_check_kinds import COMMONEST
 
@@ -126,6 +128,30 @@ def test_the_originals_are_never_written_to(class_folder, check):
     assert code == 2
     assert "name another folder to mark into" in error
     assert path.read_bytes() == before
+
+
+def test_the_findings_do_not_replace_a_workbook(class_folder, check):
+    path = class_folder / "ada.xlsx"
+    before = path.read_bytes()
+    code, _, error = check(class_folder, "--csv", path)
+    assert code == 2
+    assert "is one of the workbooks" in error
+    assert path.read_bytes() == before
+
+
+def test_a_copy_that_cannot_be_made_stops_no_other(class_folder, tmp_path, check, monkeypatch):
+    def fail_on_the_first(path, **options):
+        if path.name == "bob.xlsx":
+            raise ValueError("something openpyxl\ndoes not know")
+        return openpyxl.load_workbook(path, **options)
+
+    (class_folder / "zoe.xlsx").write_bytes((class_folder / "team" / "bob.xlsx").read_bytes())
+    library = SimpleNamespace(load_workbook=fail_on_the_first)
+    monkeypatch.setattr(mark, "openpyxl", library)
+    code, _, error = check(class_folder, "--mark", tmp_path / "marked")
+    assert code == 2
+    assert error == f"cannot mark {class_folder}/team/bob.xlsx: something openpyxl\n"
+    assert {path.name for path in (tmp_path / "marked").iterdir()} == {"ada.xlsx", "zoe.xlsx"}
 
 
 def test_copies_inside_the_folder_are_not_checked_again(class_folder, check):

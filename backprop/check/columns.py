@@ -63,7 +63,8 @@ def _found(
     """
     if not sought:
         return {}
-    if math.perm(len(free), min(len(sought), len(free))) <= MOST_TRIES and len(free) >= len(sought):
+    table = _first_rows(table)
+    if len(free) >= len(sought) and math.perm(len(free), len(sought)) <= MOST_TRIES:
         ways = (
             dict(zip(sought, places, strict=True))
             for places in itertools.permutations(free, len(sought))
@@ -94,6 +95,13 @@ def _found(
     return found
 
 
+def _first_rows(table: Table) -> Table:
+    """Give the table without the rows that are not tried."""
+    return replace(
+        table, rows=min(table.rows, ROWS_TRIED), moves=min(table.moves, ROWS_TRIED), remarks=[]
+    )
+
+
 def _with(table: Table, places: dict[str, int]) -> Table:
     return replace(table, places=table.places | places)
 
@@ -101,17 +109,17 @@ def _with(table: Table, places: dict[str, int]) -> Table:
 def _between(table: Table, column: str, place: int) -> bool:
     """Tell whether a place stands right between those of the columns that usually surround it."""
     index = COLUMNS.index(column)
-    beside = [
+    beside = {
         table.places[name] + step
-        for name, step in zip(COLUMNS[max(index - 1, 0) : index + 2 : 2], (1, -1), strict=False)
+        for name, step in ((COLUMNS[index - 1], 1), (COLUMNS[(index + 1) % len(COLUMNS)], -1))
         if name in table.places
-    ]
-    return bool(beside) and all(place == it for it in beside)
+    }
+    return beside == {place}
 
 
 def _score(judge: Judge, table: Table) -> int:
     """Count the right cells in the first rows."""
-    return sum(judge.agrees(table, *cell) for cell in _sample(table))
+    return sum(judge.agrees(table, *cell) for cell in _cells(table))
 
 
 def exchange_headers(judge: Judge, table: Table, header_line: int) -> Table:
@@ -119,7 +127,8 @@ def exchange_headers(judge: Judge, table: Table, header_line: int) -> Table:
 
     That is where several columns are wrong, and none is with two names of a kind exchanged.
     """
-    wrong = [cell for cell in _sample(table) if not judge.agrees(table, *cell)]
+    tried = _first_rows(table)
+    wrong = [cell for cell in _cells(tried) if not judge.agrees(tried, *cell)]
     if len({column for column, _ in wrong}) < MISTAKEN:
         return table
     for kind in KINDS:
@@ -127,15 +136,15 @@ def exchange_headers(judge: Judge, table: Table, header_line: int) -> Table:
             if one not in table.places or other not in table.places:
                 continue
             places = {one: table.places[other], other: table.places[one]}
-            exchanged = replace(_with(table, places), remarks=[*table.remarks])
-            if all(judge.agrees(exchanged, *cell) for cell in (*wrong, *_sample(table))):
-                for column in (one, other):
-                    headed = _headed(table.book, table.sheet, header_line, places[column])
-                    exchanged.remarks.append(
-                        f"column {letter(places[column])}, {headed}, taken for {column}: the "
-                        "formulas say so"
-                    )
-                return exchanged
+            exchanged = _with(tried, places)
+            if all(judge.agrees(exchanged, *cell) for cell in (*wrong, *_cells(tried))):
+                remarks = [
+                    f"column {letter(place)}, "
+                    f"{_headed(table.book, table.sheet, header_line, place)}, "
+                    f"taken for {column}: the formulas say so"
+                    for column, place in places.items()
+                ]
+                return replace(_with(table, places), remarks=[*table.remarks, *remarks])
     return table
 
 
@@ -144,11 +153,11 @@ def _headed(book: Book, sheet: str, line: int, place: int) -> str:
     return "without a header" if is_blank(text) else f"headed {str(text).strip()[:60]}"
 
 
-def _sample(table: Table) -> list[tuple[str, int]]:
-    """Name the computed cells of the first rows."""
+def _cells(table: Table) -> list[tuple[str, int]]:
+    """Name the computed cells of a table."""
     return [
         (column, row)
-        for row in range(min(table.moves, ROWS_TRIED))
+        for row in range(table.moves)
         for column in (*FORMULAS, *WEIGHTS)
         if column in table.places and (row < table.rows if column in FORMULAS else row > 0)
     ]

@@ -4,7 +4,6 @@ import functools
 import re
 import unicodedata
 from collections.abc import Iterator
-from typing import Any
 
 from backprop.network import gradient_of
 
@@ -40,13 +39,13 @@ _SPELLINGS: tuple[tuple[str, str], ...] = (
 
 
 @functools.lru_cache(maxsize=10_000)
-def column_of(header: Any) -> str | None:
+def column_of(header: str) -> str | None:
     """Tell which column a header names, None if none.
 
     Knows `∂`, `𝜕`, `δ` and `d`, `E_tot`, `out_h1`, `E∂w1` and the like, and a name with an
     explanation behind it: `h1 = w1*i1 + w2*i2`, `h2 (hidden)`.
     """
-    if not isinstance(header, str) or len(header) > LONGEST_HEADER:
+    if len(header) > LONGEST_HEADER:
         return None
     for text in _readings(header):
         for spelling, column in _SPELLINGS:

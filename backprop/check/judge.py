@@ -8,10 +8,11 @@ from backprop.check.book import is_blank, is_formula, is_number
 from backprop.check.formula import Call, Evaluator, Symbol, Unevaluable, leaves, symbols
 from backprop.check.points import (
     POINTS,
+    Kept,
     needed,
     right_result,
+    row_numbers,
     single_number,
-    whole_row,
 )
 from backprop.check.rounding import right_values, tolerance
 from backprop.check.tables import GIVEN, Table
@@ -133,7 +134,7 @@ class Judge:
         """
         named = set(symbols(call))
         eta = table.eta if column in WEIGHTS else None
-        kept = self.kept(table, row, named)
+        kept = kept_inputs(table, row, named)
         if self._right_at(column, call, eta, kept, ()):
             return True
         saved = _typed_in(table, column, row, call)
@@ -144,7 +145,7 @@ class Judge:
         column: str,
         call: Call,
         eta: float | None,
-        kept: tuple[float | None, ...],
+        kept: Kept,
         saved: tuple[tuple[Symbol, float], ...],
     ) -> bool:
         """Tell whether a formula is right at every point; copies of it are tried once."""
@@ -157,7 +158,7 @@ class Judge:
                     call,
                     {symbol: single_number(point, symbol) for symbol in named} | dict(saved)
                     if saved
-                    else self.row_numbers(point, column, named, kept),
+                    else row_numbers(point, column, named, kept),
                     eta,
                 )
                 for point in range(POINTS)
@@ -172,12 +173,12 @@ class Judge:
         """
         call = self.call(table, weight, row)
         named = set(symbols(call))
-        kept = self.kept(table, row, named)
+        kept = kept_inputs(table, row, named)
         key = (weight, call, kept)
         if key not in self._rates:
             rates = []
             for point in range(POINTS):
-                numbers = self.row_numbers(point, weight, named, kept)
+                numbers = row_numbers(point, weight, named, kept)
                 before, gradient = (numbers[symbol] for symbol in needed(weight))
                 rates.append((before - self.evaluator.evaluate(call, numbers)) / gradient)
             rate = float(np.median(rates))
@@ -193,27 +194,6 @@ class Judge:
         """
         return self.evaluator.call(table.cell(column, row), table.symbols_from(row))
 
-    @staticmethod
-    def kept(table: Table, row: int, named: set[Symbol]) -> tuple[float | None, ...]:
-        """Give the inputs and targets that a formula takes from elsewhere: they stay as saved."""
-        columns = {symbol.column for symbol in named}
-        saved = [table.values.get(column) for column in GIVEN]
-        return tuple(
-            None if column in columns or values is None or np.isnan(values[row])
-            else float(values[row])
-            for column, values in zip(GIVEN, saved, strict=True)
-        )  # fmt: skip
-
-    @staticmethod
-    def row_numbers(
-        point: int, column: str, named: set[Symbol], kept: tuple[float | None, ...]
-    ) -> dict[Symbol, float]:
-        """Make up whole rows for the cells that a formula names and the right one needs."""
-        return {
-            symbol: whole_row(point, symbol.below, kept)[symbol.column]
-            for symbol in named.union(needed(column))
-        }
-
     def _close(
         self, column: str, call: Call, numbers: dict[Symbol, float], eta: float | None
     ) -> bool:
@@ -223,6 +203,17 @@ class Judge:
         if column in WEIGHTS:  # how far it moves is judged, not where it ends
             scale = abs(right - numbers[Symbol(column, -1)])
         return bool(abs(value - right) <= CLOSE * scale)
+
+
+def kept_inputs(table: Table, row: int, named: set[Symbol]) -> Kept:
+    """Give the inputs and targets that a formula takes from elsewhere: they stay as saved."""
+    columns = {symbol.column for symbol in named}
+    kept: list[float | None] = []
+    for column in GIVEN:
+        values = table.values.get(column)
+        elsewhere = column not in columns and values is not None and np.isfinite(values[row])
+        kept.append(float(values[row]) if elsewhere else None)
+    return tuple(kept)
 
 
 def _far(table: Table, column: str) -> np.ndarray:

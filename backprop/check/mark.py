@@ -25,10 +25,8 @@ def write_marked(path: Path, report: FileReport, copy: Path) -> None:
     A workbook that is right is copied as it is.
 
     Raises:
-        UserError: if the copy would be the original, or cannot be written.
+        UserError: if openpyxl cannot copy it, or the copy cannot be written.
     """
-    if copy.resolve() == path.resolve():
-        raise UserError(f"{copy.parent} holds the originals: name another folder to mark into")
     if report.verdict == RIGHT:
         write_whole(copy, path.read_bytes())
         return
@@ -44,7 +42,8 @@ def write_marked(path: Path, report: FileReport, copy: Path) -> None:
             file = io.BytesIO()
             workbook.save(file)
     except Exception as error:  # openpyxl may read a workbook in part and fail on the whole
-        raise UserError(f"cannot mark {path}: {str(error).splitlines()[:1] or error!r}") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"cannot mark {path}: {reason}") from None
     write_whole(copy, file.getvalue())
 
 

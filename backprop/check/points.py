@@ -50,6 +50,14 @@ def whole_row(point: int, below: int, kept: Kept) -> dict[str, float]:
     return evaluate(given | {name: weights.uniform(-1.5, 1.5) for name in WEIGHTS})
 
 
+def row_numbers(point: int, column: str, named: set[Symbol], kept: Kept) -> dict[Symbol, float]:
+    """Give the numbers of whole rows for the cells that a formula names and the right one needs."""
+    return {
+        symbol: whole_row(point, symbol.below, kept)[symbol.column]
+        for symbol in named.union(needed(column))
+    }
+
+
 @functools.lru_cache(maxsize=10_000)
 def single_number(point: int, symbol: Symbol) -> float:
     """Make up the number of one cell, whatever the others are."""

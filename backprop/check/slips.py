@@ -10,8 +10,8 @@ import numpy as np
 
 from backprop.check.book import address, is_blank, is_formula
 from backprop.check.formula import Call, Symbol, Unevaluable, leaves, symbols, with_leaves
-from backprop.check.judge import Finding, Judge
-from backprop.check.points import POINTS, needed, whole_row
+from backprop.check.judge import Finding, Judge, kept_inputs
+from backprop.check.points import POINTS, needed, row_numbers, whole_row
 from backprop.check.rounding import right_values, tolerance
 from backprop.check.tables import Table
 from backprop.network import (
@@ -136,11 +136,11 @@ class _Counted:
 def _from_formula(judge: Judge, table: Table, column: str, row: int, call: Call) -> str:
     """Name the slip with the formula's outcome at made-up rows."""
     named = set(symbols(call))
-    kept = judge.kept(table, row, named)
+    kept = kept_inputs(table, row, named)
     try:
         outcomes = np.array(
             [
-                judge.evaluator.evaluate(call, judge.row_numbers(point, column, named, kept))
+                judge.evaluator.evaluate(call, row_numbers(point, column, named, kept))
                 for point in range(POINTS)
             ]
         )

@@ -121,8 +121,11 @@ def find_headers(book: Book) -> Iterator[Header]:
     """Find the rows of a workbook that name more than half of the columns."""
     for sheet, grid in book.shown.items():
         for line, row in enumerate(grid):
-            named = [(place, column_of(cell)) for place, cell in enumerate(row)]
-            named = [(place, column) for place, column in named if column is not None]
+            named = [
+                (place, column)
+                for place, cell in enumerate(row)
+                if isinstance(cell, str) and (column := column_of(cell)) is not None
+            ]
             if len(named) < FEWEST:
                 continue
             for part in _side_by_side(named):
