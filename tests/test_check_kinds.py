@@ -360,6 +360,13 @@ def test_a_reference_that_slid_off_the_rate_is_named(make_sheet, check):
     assert "likely   uses w3 (H5) where the learning rate η (D1) belongs" in report
 
 
+@pytest.mark.parametrize("formula", ["{h1}", "LN({a_h1}/(1-{a_h1}))"])
+def test_a_formula_that_leads_back_to_itself_is_wrong(formula, make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, texts={"h1": formula})))
+    assert code == 1
+    assert "likely   names its own cell, or one that is computed from it" in report
+
+
 def test_an_unknown_function_is_judged_by_its_value(make_sheet, check):
     texts = {"E_total": "SERIESSUM({E1},{E2},1,1)"}
     code, report, _ = check(make_sheet(labelled(0.5, texts=texts)))

@@ -246,9 +246,11 @@ class Evaluator:
 
     def _referred(self, reference: str, home: Cell) -> _Area | float:
         """Tell where a reference or a defined name points, or what number a name stands for."""
-        meaning = self.book.names.get(reference.casefold(), reference)
-        with contextlib.suppress(ValueError):
-            return float(meaning)
+        meaning = reference
+        if reference.casefold() in self.book.names:
+            meaning = self.book.names[reference.casefold()]
+            with contextlib.suppress(ValueError):
+                return float(meaning)
         if match := _REFERENCE.fullmatch(meaning):
             sheet = match["sheet"]
             if sheet is not None and sheet.startswith("'"):

@@ -9,6 +9,7 @@ from backprop.check.formula import Call, Evaluator, Symbol, Unevaluable, leaves,
 from backprop.check.points import (
     POINTS,
     Kept,
+    circular,
     needed,
     right_result,
     row_numbers,
@@ -133,6 +134,8 @@ class Judge:
             Unevaluable: if it cannot be evaluated.
         """
         named = set(symbols(call))
+        if circular(column, named):
+            return False
         eta = table.eta if column in WEIGHTS else None
         kept = kept_inputs(table, row, named)
         if self._right_at(column, call, eta, kept, ()):

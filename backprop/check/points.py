@@ -29,6 +29,18 @@ def needed(column: str) -> tuple[Symbol, ...]:
     return tuple(Symbol(name, 0) for name in COLUMNS if f"<{name}>" in text)
 
 
+@functools.cache
+def sources(column: str) -> frozenset[str]:
+    """Name the columns of its row that a column is computed from, itself included."""
+    above = [sources(symbol.column) for symbol in needed(column)] if column in FORMULAS else []
+    return frozenset({column}).union(*above)
+
+
+def circular(column: str, named: set[Symbol]) -> bool:
+    """Tell whether a formula names its own cell, or one of its row that is computed from it."""
+    return any(symbol.below == 0 and column in sources(symbol.column) for symbol in named)
+
+
 def right_result(column: str, numbers: dict[Symbol, float], eta: float | None) -> float:
     """Compute what a column should hold from the numbers of the cells it needs."""
     row = SimpleNamespace(**{symbol.column: numbers[symbol] for symbol in needed(column)})

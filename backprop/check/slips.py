@@ -11,7 +11,7 @@ import numpy as np
 from backprop.check.book import address, is_blank, is_formula
 from backprop.check.formula import Call, Symbol, Unevaluable, leaves, symbols, with_leaves
 from backprop.check.judge import Finding, Judge, kept_inputs
-from backprop.check.points import POINTS, needed, row_numbers, whole_row
+from backprop.check.points import POINTS, circular, needed, row_numbers, whole_row
 from backprop.check.rounding import right_values, tolerance
 from backprop.check.tables import Table
 from backprop.network import (
@@ -56,6 +56,8 @@ def likely_slip(judge: Judge, table: Table, finding: Finding) -> str:
             return "a typed number where the other rows have a formula"
         return _from_values(table, finding)
     call = judge.call(table, column, row)
+    if column in FORMULAS and circular(column, set(symbols(call))):
+        return "names its own cell, or one that is computed from it"
     return _wrong_reference(judge, table, column, row, call) or _from_formula(
         judge, table, column, row, call
     )
