@@ -360,6 +360,30 @@ def test_a_reference_that_slid_off_the_rate_is_named(make_sheet, check):
     assert "likely   uses w3 (H5) where the learning rate η (D1) belongs" in report
 
 
+def test_the_rate_of_another_table_is_named(make_sheet, check):
+    def fill(sheet):
+        for top, eta in ((0, 0.2), (30, 0.8)):
+            sheet.write_row(top, 0, ["η", eta])
+            write_table(sheet, (top + 1, 0), 0.2, Manner(rate="$B$1"))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert f"table from row 3: 13 rows, η = 0.2 (B1)\n  {RIGHT}" in report
+    assert "table from row 33: 13 rows, η = 0.8 (B31)" in report
+    assert report.count("likely   uses the learning rate 0.2 where 0.8 belongs") == len(WEIGHTS)
+
+
+def test_an_input_that_was_not_copied_down_is_named(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        sheet.write_blank(8, 3, None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert re.findall(r"(\S+): 1 wrong", report) == ["h1", "h2", "∂E/∂w1", "∂E/∂w3"]
+    assert report.count("likely   i1 (D9) is blank") == 4
+
+
 @pytest.mark.parametrize("formula", ["{h1}", "LN({a_h1}/(1-{a_h1}))"])
 def test_a_formula_that_leads_back_to_itself_is_wrong(formula, make_sheet, check):
     code, report, _ = check(make_sheet(labelled(0.5, texts={"h1": formula})))

@@ -78,6 +78,9 @@ def _wrong_reference(judge: Judge, table: Table, column: str, row: int, call: Ca
     should = Counter({symbol: _times(column, symbol) for symbol in needed(column)})
     does = Counter(symbols(call))
     used, lacking = does - should, should - does
+    for symbol in lacking:
+        if is_blank(table.content(symbol.column, row + symbol.below)):
+            return f"{symbol.column} ({table.address(symbol.column, row + symbol.below)}) is blank"
     if len(used) != 1 or len(lacking) > 1:
         return ""
     ((wrong, times),) = used.items()
@@ -159,7 +162,10 @@ def _from_formula(judge: Judge, table: Table, column: str, row: int, call: Call)
     def same(outcome: Any) -> bool:
         return np.allclose(outcome, outcomes, rtol=1e-6, atol=0)
 
-    return _first(table, column, row, Rows(here, above, right, table.eta), same)
+    words = _first(table, column, row, Rows(here, above, right, table.eta), same)
+    if not words and column in WEIGHTS and (rate := judge.rate(table, column, row)):
+        return f"uses the learning rate {rate:g} where {table.eta:g} belongs"
+    return words
 
 
 def _from_values(table: Table, finding: Finding) -> str:
