@@ -236,6 +236,22 @@ def test_columns_that_are_left_out_are_not_missed(wrong, make_sheet, check):
     assert re.findall(r"(\S+): 13 wrong", report) == list(slips)
 
 
+def test_typed_tables_may_leave_columns_out(make_sheet, check):
+    headers = tuple("" if name in ("E1", "E2") else name for name in COLUMNS)
+
+    def fill(sheet):
+        labelled(0.5, headers=headers, decimals=9)(sheet)
+        for line in range(4, 5 + STEPS):
+            for name in ("E1", "E2"):
+                sheet.write_blank(line, 1 + COLUMNS.index(name), None, sheet.default_url_format)
+        sheet.write_number(8, 1 + COLUMNS.index("∂E/∂w5"), 0.5)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1, report
+    assert re.findall(r"(\S+): 1 wrong", report) == ["∂E/∂w5", "w5"]
+    assert "no column for E1, E2: not judged" in report
+
+
 def test_exchanged_formulas_are_no_exchanged_headers(make_sheet, check):
     slips = {"E1": lambda r: FORMULAS["E2"](r), "E2": lambda r: FORMULAS["E1"](r)}
     code, report, _ = check(make_sheet(labelled(0.5, slips=slips)))

@@ -1,5 +1,6 @@
 """The learning rate of a table: from its formulas, from a label, or from how the weights move."""
 
+import contextlib
 import re
 import unicodedata
 from collections import Counter
@@ -62,12 +63,10 @@ def _used_by_formulas(judge: Judge, table: Table) -> tuple[float | None, Cell | 
             row for row in range(1, min(table.moves, 3)) if is_formula(table.content(weight, row))
         ]
         for row in formulas[:1]:
-            try:
+            with contextlib.suppress(Unevaluable):
                 rate = judge.rate(table, weight, row)
-            except Unevaluable:
-                continue
-            if rate is not None:
-                found[_with_cell(judge, table, weight, row, rate)] += 1
+                if rate is not None:
+                    found[_with_cell(judge, table, weight, row, rate)] += 1
     for (rate, cell), count in found.most_common(1):
         if count > len(WEIGHTS) // 2 and (rate > 0 or cell is not None):
             return abs(rate), cell

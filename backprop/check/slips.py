@@ -55,12 +55,15 @@ def likely_slip(judge: Judge, table: Table, finding: Finding) -> str:
         if not is_formula(content) and not all(typed):
             return "a typed number where the other rows have a formula"
         return _from_values(table, finding)
-    call = judge.call(table, column, row)
-    if column in FORMULAS and circular(column, set(symbols(call))):
-        return "names its own cell, or one that is computed from it"
-    return _wrong_reference(judge, table, column, row, call) or _from_formula(
-        judge, table, column, row, call
-    )
+    try:
+        call = judge.call(table, column, row)
+        if column in FORMULAS and circular(column, set(symbols(call))):
+            return "names its own cell, or one that is computed from it"
+        return _wrong_reference(judge, table, column, row, call) or _from_formula(
+            judge, table, column, row, call
+        )
+    except Unevaluable:  # the work allowed for one workbook is done
+        return ""
 
 
 def _no_number(table: Table, column: str, row: int) -> str:
@@ -87,12 +90,14 @@ def _wrong_reference(judge: Judge, table: Table, column: str, row: int, call: Ca
     there = table.address(wrong.column, row + wrong.below)
     line = table.first_line + row + 1
     if not lacking:  # it must stand in the learning rate's place
-        if column not in WEIGHTS or not _mended(judge, table, column, row, call, wrong, table.eta):
+        at_rate = column in WEIGHTS and times == 1
+        if not at_rate or not _mended(judge, table, column, row, call, wrong, table.eta, 1):
             return ""
         eta = "η" if table.eta_cell is None else f"η ({address(*table.eta_cell[1:])})"
         return f"uses {wrong.column} ({there}) where the learning rate {eta} belongs"
     ((right, as_often),) = lacking.items()
-    if times != as_often or not _mended(judge, table, column, row, call, wrong, right):
+    alike = times == as_often
+    if not alike or not _mended(judge, table, column, row, call, wrong, right, times):
         return ""
     if wrong.column == right.column:
         rows = line + wrong.below, line + right.below
@@ -104,14 +109,20 @@ def _wrong_reference(judge: Judge, table: Table, column: str, row: int, call: Ca
 
 
 def _mended(
-    judge: Judge, table: Table, column: str, row: int, call: Call, wrong: Symbol, right: Any
+    judge: Judge,
+    table: Table,
+    column: str,
+    row: int,
+    call: Call,
+    wrong: Symbol,
+    right: Any,
+    times: int,
 ) -> bool:
-    """Tell whether a formula is right with one symbol replaced, as often as need be."""
+    """Tell whether a formula is right with one symbol replaced in some places."""
     places = [index for index, leaf in enumerate(leaves(call)) if leaf == wrong]
     return any(
         judge.computes(table, column, row, with_leaves(call, dict.fromkeys(some, right)))
-        for count in range(1, len(places) + 1)
-        for some in itertools.combinations(places, count)
+        for some in itertools.combinations(places, times)
     )
 
 
@@ -142,15 +153,8 @@ def _from_formula(judge: Judge, table: Table, column: str, row: int, call: Call)
     """Name the slip with the formula's outcome at made-up rows."""
     named = set(symbols(call))
     kept = kept_inputs(table, row, named)
-    try:
-        outcomes = np.array(
-            [
-                judge.evaluator.evaluate(call, row_numbers(point, column, named, kept))
-                for point in range(POINTS)
-            ]
-        )
-    except Unevaluable:
-        return ""
+    numbers = [row_numbers(point, column, named, kept) for point in range(POINTS)]
+    outcomes = np.array([judge.evaluator.evaluate(call, it) for it in numbers])
 
     def rows_below(below: int) -> Row:
         rows = [whole_row(point, below, kept) for point in range(POINTS)]
@@ -175,8 +179,10 @@ def _from_values(table: Table, finding: Finding) -> str:
     with np.errstate(all="ignore"):
         near = tolerance(table, column, right)[rows]
     values = table.values[column][rows]
-    here = SimpleNamespace(**{name: column[rows] for name, column in table.values.items()})
-    above = SimpleNamespace(**{name: column[rows - 1] for name, column in table.values.items()})
+    unknown = dict.fromkeys(COLUMNS, np.full(table.moves, np.nan))
+    columns = (unknown | table.values).items()
+    here = SimpleNamespace(**{name: numbers[rows] for name, numbers in columns})
+    above = SimpleNamespace(**{name: numbers[rows - 1] for name, numbers in columns})
 
     def same(outcome: Any) -> bool:
         return bool(np.all(np.abs(outcome - values) <= near))
