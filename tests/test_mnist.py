@@ -1,3 +1,5 @@
+"""The four files of MNIST: fetched, checked, read, and refused when they are not whole."""
+
 import io
 import os
 import signal

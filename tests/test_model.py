@@ -1,3 +1,5 @@
+"""The network: its parameters, shapes, receptive fields and dropout."""
+
 import pytest
 import torch
 

@@ -1,3 +1,5 @@
+"""An image of one's own, made MNIST-like and classified."""
+
 import numpy as np
 import pytest
 import torch

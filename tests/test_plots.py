@@ -1,3 +1,5 @@
+"""The pictures of a run."""
+
 import matplotlib.image
 import pytest
 import torch

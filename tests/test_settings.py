@@ -1,3 +1,5 @@
+"""The settings: taken from the notebook's names, and refused in one line."""
+
 import pytest
 
 from mnist.settings import SettingsError, check_settings

@@ -1,3 +1,5 @@
+"""Device, data and training: augmentation, loaders, schedule, train, test and fit."""
+
 from itertools import chain
 
 import pytest
