@@ -47,6 +47,16 @@ def test_typed_numbers_are_right_within_their_rounding(decimals, make_sheet, che
     assert RIGHT in report
 
 
+def test_of_two_labels_the_one_that_fits_typed_weights_is_taken(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, decimals=6)(sheet)
+        sheet.write_row(2, 0, ["LR of the chart", 4, "", "lr", 2.0])
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+    assert "η = 0.5 (D1)" in report
+
+
 @pytest.mark.parametrize("column", ["a_h1", "E2", "∂E/∂w5", "w6"])
 def test_a_typed_number_beyond_its_rounding_is_wrong(column, make_sheet, check):
     def fill(sheet):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -55,18 +56,22 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
 
 
 def check_files(paths: Sequence[Path]) -> Iterator[FileReport]:
-    """Check workbooks, several at a time; a bar shows how far it is, after a second."""
-    bar = tqdm(
-        total=len(paths), desc="checking", unit="file", delay=1, disable=None, leave=False
-    )  # fmt: skip
-    with bar:
-        if len(paths) == 1:
-            yield check_file(paths[0])
-            return
-        with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
-            for report in pool.map(check_file, paths):
-                bar.update()
-                yield report
+    """Check workbooks, several at a time; a bar shows how far it is, after a second.
+
+    Raises:
+        UserError: if one takes more memory than there is.
+    """
+    if len(paths) == 1:
+        yield check_file(paths[0])
+        return
+    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
+        reports = pool.map(check_file, paths)
+        try:
+            yield from tqdm(
+                reports, "checking", len(paths), unit="file", delay=1, disable=None, leave=False
+            )
+        except BrokenProcessPool:
+            raise UserError("there is too little memory: check fewer files at a time") from None
 
 
 def check_file(path: Path) -> FileReport:

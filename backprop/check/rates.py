@@ -34,7 +34,8 @@ def find_rate(judge: Judge, table: Table, above: int) -> None:
     """Set the learning rate of a table.
 
     The cell that the formulas use tells it; but where a label at the table says otherwise and
-    the formulas use a cell farther up, such as another table's, or none, the label does.
+    the formulas use a cell farther up, such as another table's, or none, the label does. Without
+    formulas it is the label at the table that fits the weights best, or what they tell.
 
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.
@@ -46,7 +47,9 @@ def find_rate(judge: Judge, table: Table, above: int) -> None:
     if rate is not None and (here or not own or any(label.value == rate for label in own)):
         table.eta, table.eta_cell = rate, cell
     elif own:
-        _take(_nearest(own, table), table)
+        moved = _from_moves(table) if rate is None else None
+        same = [label for label in own if moved and np.isclose(label.value, moved, 0.01)]
+        _take(_nearest(same or own, table), table)
     else:
         table.eta = _from_moves(table)
         if table.eta is None and labels:

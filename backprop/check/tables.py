@@ -33,11 +33,6 @@ class Header:
     places: dict[str, list[int]]
     unnamed: list[int]
 
-    @property
-    def lacking(self) -> list[str]:
-        """The columns that no header names."""
-        return [column for column in COLUMNS if column not in self.places]
-
 
 @dataclass
 class Table:
