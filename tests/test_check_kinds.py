@@ -104,7 +104,7 @@ SPELLINGS = {
     "E_total": ["E-total", "E_t", "Et", "Etotal", "E", "E = E1+E2", "Total Error", "E_TOT"],
     "∂E/∂w1": [
         "dw1", "E∂w1", "∂E∂W1", "Etotaldw1", "dE_total / dw1", "δE_tot/δw1", "ӘE/Әw1", "Edw1",
-        "∂E_t/∂W1", "dE/dw_1", "𝜕E_Total/𝜕w1", "grad w1", "d(E)/d(w1)", "dL/dw1",
+        "∂E_t/∂W1", "dE/dw_1", "𝜕E_Total/𝜕w1", "grad w1", "d(E)/d(w1)", "dL/dw1", "∇w1",
         "∂E_total/∂w1 = ((a_o1 - t1) * a_o1 * (1 - a_o1) * w5 + (a_o2 - t2) * a_o2 * (1 - a_o2) * "
         "w7) * a_h1 * (1 - a_h1) * i1, the two paths through both outputs added up",
     ],

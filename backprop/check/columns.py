@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from backprop.check.book import Book, is_blank, is_formula, is_number
 from backprop.check.judge import Judge
+from backprop.check.points import needed
 from backprop.check.tables import GIVEN, Header, Rows, Table, letter
 from backprop.network import COLUMNS, FORMULAS, FORWARD, GRADIENTS, WEIGHTS
 
 MOST_TRIES = 720  # ways to name columns that are all tried; of more, one column at a time
+MOST_SINGLE_TRIES = 1_500  # a place for one column each, some three seconds in all
 ROWS_TRIED = 2
 MISTAKEN = 3  # wrong columns that two exchanged headers explain better than slips
 KINDS = (GIVEN, WEIGHTS, tuple(FORWARD), GRADIENTS)  # columns whose headers people exchange
@@ -77,16 +79,21 @@ def _found(
                 most, best = score, way
         table = _with(table, best)
     found = {column: place for column, place in table.places.items() if column in sought}
+    allowed = MOST_SINGLE_TRIES
     while len(found) < len(sought):
-        plain = _score(judge, table)
-        tries = [
-            (_score(judge, _with(table, {column: place})) - plain,
-             place in named.get(column, []), _between(table, column, place), column, place)
+        pairs = [
+            (column, place)
             for column in sought if column not in found
             for place in free if place not in found.values()
         ]  # fmt: skip
-        if not tries:
+        allowed -= len(pairs)
+        if not pairs or allowed < 0:
             break
+        tries = [
+            (_gain(judge, table, column, place), place in named.get(column, []),
+             _between(table, column, place), column, place)
+            for column, place in pairs
+        ]  # fmt: skip
         *reasons, column, place = max(tries, key=lambda it: it[:3])
         if not any(reasons):
             break
@@ -120,6 +127,18 @@ def _between(table: Table, column: str, place: int) -> bool:
 def _score(judge: Judge, table: Table) -> int:
     """Count the right cells in the first rows."""
     return sum(judge.agrees(table, *cell) for cell in _cells(table))
+
+
+def _gain(judge: Judge, table: Table, column: str, place: int) -> int:
+    """Count how many cells more come out right with a column at a place."""
+    more = _with(table, {column: place})
+    touched = [
+        (name, row)
+        for name, row in _cells(more)
+        if name == column or column in {symbol.column for symbol in needed(name)}
+    ]
+    before = sum(judge.agrees(table, *cell) for cell in touched if cell[0] in table.places)
+    return sum(judge.agrees(more, *cell) for cell in touched) - before
 
 
 def exchange_headers(judge: Judge, table: Table, header_line: int) -> Table:

@@ -9,7 +9,8 @@ from backprop.network import gradient_of
 
 LONGEST_HEADER = 300  # characters; some hold a whole formula
 
-_DERIVATIVE_SIGNS = str.maketrans(dict.fromkeys("∂δәəǝ", "d"))  # the last three are found typed
+# The three before the last are found typed for the first.
+_DERIVATIVE_SIGNS = str.maketrans({**dict.fromkeys("∂δәəǝ", "d"), "∇": "g"})
 _ERROR = "(?:e|err|error|loss|cost)"
 _TOTAL = "(?:t|tot|total)"
 _ACTIVATED = "(?:a|act|activated|activation|out|output|σ|sig|sigma|sigmoid)"
