@@ -184,27 +184,24 @@ PICTURES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A build of everything, twice."""
-    folders = [tmp_path_factory.mktemp("build") for _ in range(2)]
-    for folder in folders:
-        assert main(["--out", str(folder)]) == 0
-    return folders
-
-
-def test_build_writes_every_file_and_none_is_blank(built):
-    names = {file.name for file in built[0].iterdir()}
+def test_build_writes_every_file_and_none_is_blank(tmp_path):
+    assert main(["--out", str(tmp_path)]) == 0
+    names = {file.name for file in tmp_path.iterdir()}
     assert names == {"Back_Propagation.xlsx", *PICTURES}
     for name in PICTURES:
-        pixels = matplotlib.image.imread(built[0] / name)
+        pixels = matplotlib.image.imread(tmp_path / name)
         assert min(pixels.shape[:2]) > 300
         assert pixels[..., :3].std() > 0.05
 
 
-def test_build_repeats_byte_for_byte(built):
-    for file in built[0].iterdir():
-        assert file.read_bytes() == (built[1] / file.name).read_bytes(), file.name
+def test_build_repeats_byte_for_byte(tmp_path):
+    for folder in ("first", "second"):
+        words = ["--learning-rates", "0.3", "--steps", "5", "--out", str(tmp_path / folder)]
+        assert main(words) == 0
+    files = sorted((tmp_path / "first").iterdir())
+    assert len(files) == 4
+    for file in files:
+        assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
 
 
 def test_the_tracked_pictures_have_their_names():
