@@ -220,7 +220,7 @@ def _write_comparison(
 ) -> None:
     sheet = workbook.add_worksheet(COMPARISON)
     sheet.merge_range(
-        "A1:C5",
+        "A1:B5",
         "E_total after each step: the columns are those of the sheets before",
         formats.wrapped,
     )

@@ -2,7 +2,7 @@
 
 `python -m results.survey FOLDER` makes that file anew from a folder of workbooks. It holds the
 findings of `check` without what belongs to others: a workbook is known by its file's name, a sheet
-by its number, and there are no values and no formulas.
+by its number among those with a table, and there are no values and no formulas.
 """
 
 import csv

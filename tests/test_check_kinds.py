@@ -246,6 +246,21 @@ def test_columns_that_are_left_out_are_not_missed(wrong, make_sheet, check):
     assert re.findall(r"(\S+): 13 wrong", report) == list(slips)
 
 
+def test_a_slip_where_columns_are_left_out(make_sheet, check):
+    headers = tuple("" if name in LEFT_OUT else name for name in COLUMNS)
+    texts = SHORTER | {"E_total": "({t1}-{a_o1})^2", "a_h1": "1/(1+EXP(-{w1}*{i1}))"}
+
+    def fill(sheet):
+        labelled(0.5, headers=headers, texts=texts)(sheet)
+        for line in range(4, 5 + STEPS):
+            for name in LEFT_OUT:
+                sheet.write_blank(line, 1 + COLUMNS.index(name), None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert re.findall(r"(\S+): 13 wrong", report) == ["a_h1", "E_total"]
+
+
 def test_typed_tables_may_leave_columns_out(make_sheet, check):
     headers = tuple("" if name in ("E1", "E2") else name for name in COLUMNS)
 
@@ -415,6 +430,12 @@ def test_a_formula_that_leads_back_to_itself_is_wrong(formula, make_sheet, check
     code, report, _ = check(make_sheet(labelled(0.5, texts={"h1": formula})))
     assert code == 1
     assert "likely   names its own cell, or one that is computed from it" in report
+
+
+@pytest.mark.parametrize(("digits", "code"), [(6, 0), (2, 1)])
+def test_rounding_is_right_where_it_only_shortens(digits, code, make_sheet, check):
+    texts = {"a_h1": f"ROUND(1/(1+EXP(-{{h1}})),{digits})"}
+    assert check(make_sheet(labelled(0.5, texts=texts)))[0] == code
 
 
 def test_an_unknown_function_is_judged_by_its_value(make_sheet, check):

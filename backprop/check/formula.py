@@ -35,9 +35,9 @@ FUNCTIONS = {
 }
 
 
-def _rounded(number: Any, digits: Any = 0) -> Any:
+def _rounded(number: float, digits: float = 0) -> float:
     """ROUND: to four places and more it shortens a number, and is left out."""
-    return np.where(np.asarray(digits, float) >= 4, number, np.round(np.asarray(number, float)))
+    return number if digits >= 4 else round(number, int(digits))
 
 
 _LIBRARY = formulas.get_functions()

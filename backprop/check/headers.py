@@ -9,7 +9,7 @@ from backprop.network import gradient_of
 
 LONGEST_HEADER = 300  # characters; some hold a whole formula
 
-# The three before the last are found typed for the first.
+# Three kinds of schwa are found typed for ∂.
 _DERIVATIVE_SIGNS = str.maketrans({**dict.fromkeys("∂δәəǝ", "d"), "∇": "g"})
 _ERROR = "(?:e|err|error|loss|cost)"
 _TOTAL = "(?:t|tot|total)"

@@ -82,8 +82,9 @@ def _wrong_reference(judge: Judge, table: Table, column: str, row: int, call: Ca
     does = Counter(symbols(call))
     used, lacking = does - should, should - does
     for symbol in lacking:
-        if is_blank(table.content(symbol.column, row + symbol.below)):
-            return f"{symbol.column} ({table.address(symbol.column, row + symbol.below)}) is blank"
+        place = symbol.column, row + symbol.below
+        if symbol.column in table.places and is_blank(table.content(*place)):
+            return f"{symbol.column} ({table.address(*place)}) is blank"
     if len(used) != 1 or len(lacking) > 1:
         return ""
     ((wrong, times),) = used.items()
