@@ -46,8 +46,8 @@ def steps_to_build(text: str) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backprop",
-        description="Backpropagation on a 2-2-2 network: rebuild the workbook and the pictures, "
-        "print the table, explain a gradient, check a sheet of your own.",
+        description="Backpropagation on a 2-2-2 network: rebuild the workbook, the page and "
+        "the pictures, print the table, explain a gradient, check a sheet of your own.",
     )
     problem = argparse.ArgumentParser(add_help=False)
     default = Problem()
@@ -66,7 +66,9 @@ def make_parser() -> argparse.ArgumentParser:
         )
     commands = parser.add_subparsers(dest="command")
     build = commands.add_parser(
-        "build", parents=[problem], help="write the workbook and the pictures (the default)"
+        "build",
+        parents=[problem],
+        help="write the workbook, the page and the pictures (the default)",
     )
     build.add_argument(
         "--learning-rates", type=positive, nargs="+", default=LEARNING_RATES, metavar="RATE",
@@ -101,6 +103,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace) -> int:
+    from backprop.page import write_page
     from backprop.pictures import draw_curves, draw_overview, network_png
     from backprop.workbook import write_workbook
 
@@ -113,6 +116,9 @@ def build(arguments: argparse.Namespace) -> int:
     workbook = workbook_folder / "Back_Propagation.xlsx"
     write_workbook(workbook, problem, rates, steps, network_png(problem))
     print_path(workbook)
+    page = workbook.with_suffix(".html")
+    write_page(page, problem, rates, steps)
+    print_path(page)
     overview = picture_folder / "Back_Propogation_Img.png"
     draw_overview(overview, problem, min(rates, key=lambda rate: abs(rate - 0.5)), steps)
     print_path(overview)

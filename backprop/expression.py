@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import ClassVar
 
 SUM, PRODUCT, POWER, ATOM = range(4)  # how tightly the outermost operation binds
 
@@ -19,6 +20,9 @@ class Expression:
     text: str
     binding: int = ATOM
 
+    EXP: ClassVar[str] = "EXP"
+    POWER_SIGN: ClassVar[str] = "^"
+
     def __add__(self, other: Expression | float) -> Expression:
         return _join(self, "+", other, SUM, SUM)
 
@@ -29,34 +33,41 @@ class Expression:
         return _join(self, "*", other, PRODUCT, PRODUCT)
 
     def __pow__(self, other: float) -> Expression:
-        return _join(self, "^", other, ATOM, ATOM, POWER)
+        return _join(self, self.POWER_SIGN, other, ATOM, ATOM, POWER)
 
     def __radd__(self, other: float) -> Expression:
-        return _number(other) + self
+        return _same_kind(self, other) + self
 
     def __rsub__(self, other: float) -> Expression:
-        return _number(other) - self
+        return _same_kind(self, other) - self
 
     def __rmul__(self, other: float) -> Expression:
-        return _number(other) * self
+        return _same_kind(self, other) * self
 
     def __rtruediv__(self, other: float) -> Expression:
-        return _join(_number(other), "/", self, PRODUCT, POWER, PRODUCT)
+        return _join(_same_kind(self, other), "/", self, PRODUCT, POWER, PRODUCT)
 
     def __neg__(self) -> Expression:
-        return Expression(f"-{_bracketed(self, ATOM)}", SUM)
+        return type(self)(f"-{_bracketed(self, ATOM)}", SUM)
 
     def exp(self) -> Expression:
-        return Expression(f"EXP({self.text})")
+        return type(self)(f"{self.EXP}({self.text})")
 
 
-def named(names: dict[str, str]) -> SimpleNamespace:
+class JavaScript(Expression):
+    """The same in JavaScript, as `page.html` computes it."""
+
+    EXP = "Math.exp"
+    POWER_SIGN = "**"
+
+
+def named(names: dict[str, str], notation: type[Expression] = Expression) -> SimpleNamespace:
     """Make a row, as the formulas take it, whose columns are written as `names` says."""
-    return SimpleNamespace(**{column: Expression(text) for column, text in names.items()})
+    return SimpleNamespace(**{column: notation(text) for column, text in names.items()})
 
 
-def _number(value: float) -> Expression:
-    return Expression(f"{value:g}")
+def _same_kind(expression: Expression, value: float) -> Expression:
+    return type(expression)(f"{value:g}")
 
 
 def _bracketed(operand: Expression, least: int) -> str:
@@ -72,6 +83,6 @@ def _join(
     binding: int | None = None,
 ) -> Expression:
     if not isinstance(right, Expression):
-        right = _number(right)
+        right = _same_kind(left, right)
     text = f"{_bracketed(left, left_least)}{sign}{_bracketed(right, right_least)}"
-    return Expression(text, left_least if binding is None else binding)
+    return type(left)(text, left_least if binding is None else binding)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import matplotlib as mpl
@@ -54,6 +55,24 @@ def make_sheet(tmp_path):
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def recalculate(tmp_path_factory):
+    """Let LibreOffice compute a workbook anew; skips where there is none."""
+    program = shutil.which("soffice")
+    if program is None:
+        pytest.skip("LibreOffice (soffice) is not installed")
+    profile = tmp_path_factory.mktemp("profile").as_uri()
+
+    def run(path):
+        folder = path.parent / "recalculated"
+        command = [program, f"-env:UserInstallation={profile}", "--headless"]
+        command += ["--convert-to", "xlsx", "--outdir", str(folder), str(path)]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        return folder / path.name
+
+    return run
 
 
 @pytest.fixture

@@ -187,7 +187,7 @@ PICTURES = [
 def test_build_writes_every_file_and_none_is_blank(tmp_path):
     assert main(["--out", str(tmp_path)]) == 0
     names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"Back_Propagation.xlsx", *PICTURES}
+    assert names == {"Back_Propagation.xlsx", "Back_Propagation.html", *PICTURES}
     for name in PICTURES:
         pixels = matplotlib.image.imread(tmp_path / name)
         assert min(pixels.shape[:2]) > 300
@@ -199,7 +199,7 @@ def test_build_repeats_byte_for_byte(tmp_path):
         words = ["--learning-rates", "0.3", "--steps", "5", "--out", str(tmp_path / folder)]
         assert main(words) == 0
     files = sorted((tmp_path / "first").iterdir())
-    assert len(files) == 4
+    assert len(files) == 5
     for file in files:
         assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
 
@@ -207,7 +207,8 @@ def test_build_repeats_byte_for_byte(tmp_path):
 def test_the_tracked_pictures_have_their_names():
     for name in PICTURES:
         assert (ROOT / "Test_Images" / name).is_file()
-    assert (ROOT / "backprop" / "Back_Propagation.xlsx").is_file()
+    for ending in (".xlsx", ".html"):
+        assert (ROOT / "backprop" / f"Back_Propagation{ending}").is_file()
 
 
 def test_a_build_of_ones_own_does_not_touch_tracked_files(tmp_path, monkeypatch, capsys):

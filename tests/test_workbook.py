@@ -1,7 +1,5 @@
 """The workbook: what it carries, and what LibreOffice makes of its formulas."""
 
-import shutil
-import subprocess
 import zipfile
 
 import numpy as np
@@ -9,10 +7,11 @@ import openpyxl
 import pytest
 
 from backprop.__main__ import main
-from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
+from backprop.network import LEARNING_RATES, Problem, descend
 from backprop.pictures import network_png
 from backprop.workbook import write_workbook
 from tests.digits import ROOT
+from tests.workbooks import table_of, without_values
 
 STEPS = 100
 
@@ -22,42 +21,6 @@ def workbook(tmp_path_factory):
     path = tmp_path_factory.mktemp("workbook") / "Back_Propagation.xlsx"
     write_workbook(path, Problem(), LEARNING_RATES, STEPS, network_png(Problem()))
     return path
-
-
-@pytest.fixture(scope="module")
-def recalculate(tmp_path_factory):
-    """Let LibreOffice compute a workbook anew; skips where there is none."""
-    program = shutil.which("soffice")
-    if program is None:
-        pytest.skip("LibreOffice (soffice) is not installed")
-    profile = tmp_path_factory.mktemp("profile").as_uri()
-
-    def run(path):
-        folder = path.parent / "recalculated"
-        command = [program, f"-env:UserInstallation={profile}", "--headless"]
-        command += ["--convert-to", "xlsx", "--outdir", str(folder), str(path)]
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
-        return folder / path.name
-
-    return run
-
-
-def table_of(workbook, sheet):
-    rows = workbook[sheet].iter_rows(min_row=12, max_col=31, values_only=True)
-    header, *table = rows
-    assert header == COLUMNS
-    return np.array(table[: STEPS + 1], float)
-
-
-def without_values(path, folder, **changes):
-    """Copy a workbook without its saved values, so that it must be computed."""
-    copy = openpyxl.load_workbook(path)
-    for place, value in changes.items():
-        sheet, cell = place.split("__")
-        copy[sheet.replace("_", " ")][cell] = value
-    folder.mkdir()
-    copy.save(folder / path.name)
-    return folder / path.name
 
 
 def test_the_tracked_workbook_is_the_one_that_is_built(workbook):

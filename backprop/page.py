@@ -1,0 +1,115 @@
+"""The page: the exercise alive in one HTML file, its formulas written by `network.py` itself."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from backprop.derivation import SYMBOLS, typeset
+from backprop.expression import JavaScript, named
+from backprop.network import (
+    CHAINS,
+    COLUMNS,
+    FORMULAS,
+    PARTIALS,
+    PATHS,
+    WEIGHTS,
+    Problem,
+    partial,
+    updated,
+)
+from common import write_whole
+
+TEMPLATE = Path(__file__).with_name("page.html")
+PLACE_OF_FORMULAS = "// (the formulas, written by page.py)\n"
+MOST_STEPS = 1000  # that the page computes
+
+# A row in JavaScript, and one that leaves gaps for the numbers.
+_ROW = named(
+    {name: f"r.{name}" if name.isidentifier() else f'r["{name}"]' for name in COLUMNS}, JavaScript
+)
+_GAPS = named({name: f"{{{name}}}" for name in COLUMNS})
+
+
+def write_page(
+    path: str | Path, problem: Problem, learning_rates: Sequence[float], steps: int
+) -> None:
+    """Write the page, which begins with these numbers; the same arguments give the same bytes.
+
+    Args:
+        learning_rates: the stops of the slider, whose curves stand behind the error's.
+        steps: how many times the weights move, at most `MOST_STEPS` here.
+    """
+    template = TEMPLATE.read_text(encoding="utf-8")
+    script = formulas_script(problem, learning_rates, min(steps, MOST_STEPS))
+    write_whole(path, template.replace(PLACE_OF_FORMULAS, script).encode())
+
+
+def formulas_script(problem: Problem, learning_rates: Sequence[float], steps: int) -> str:
+    """Write what the page computes and derives with, as JavaScript.
+
+    Each link of the chain rule has its value and, but for those that sum up two paths, a formula
+    with gaps such as `{w5}`, for a person to read with names or with numbers.
+    """
+    links = {
+        symbol: {"value": _function("r", partial(symbol, _ROW))}
+        | (
+            {"formula": _quoted(typeset(PARTIALS[symbol](_GAPS).text))}
+            if symbol in PARTIALS
+            else {}
+        )
+        for symbol in (*PATHS, *PARTIALS)
+    }
+    updates = {
+        weight: {
+            "value": _function("r, eta", updated(weight, _ROW, JavaScript("eta"))),
+            "formula": _quoted(typeset(updated(weight, _GAPS, JavaScript("{eta}")).text)),
+        }
+        for weight in WEIGHTS
+    }
+    constants = {
+        "GIVEN": {name: _quoted(value) for name, value in problem.given().items()},
+        "LEARNING_RATES": _quoted(list(learning_rates)),
+        "LEARNING_RATE": _quoted(min(learning_rates, key=lambda rate: abs(rate - 0.5))),
+        "STEPS": _quoted(steps),
+        "MOST_STEPS": _quoted(MOST_STEPS),
+        "COLUMNS": _quoted(COLUMNS),
+        "EDGES": {weight: _quoted(edge) for weight, edge in edges().items()},
+        "FORMULAS": {name: _function("r", formula(_ROW)) for name, formula in FORMULAS.items()},
+        "LINKS": links,
+        "PATHS": {symbol: _quoted(paths) for symbol, paths in PATHS.items()},
+        "CHAINS": {gradient: _quoted(chain) for gradient, chain in CHAINS.items()},
+        "UPDATES": updates,
+    }
+    return "".join(f"const {name} = {_written(value)};\n" for name, value in constants.items())
+
+
+def edges() -> dict[str, tuple[str, str]]:
+    """Find from which neuron to which each weight leads: ∂h1/∂w1 is i1, and so w1 joins them."""
+    found = {}
+    for *_, link in CHAINS.values():
+        end, weight = link.removeprefix("∂").split("/∂")
+        found[weight] = (PARTIALS[link](SYMBOLS).text.removeprefix("a_"), end)
+    return found
+
+
+def _function(arguments: str, body: JavaScript) -> str:
+    return f"({arguments}) => {body.text}"
+
+
+def _quoted(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _written(value: str | dict[str, Any]) -> str:
+    """Write an object as JavaScript, an entry a line; what is in it is JavaScript already."""
+    if isinstance(value, str):
+        return value
+    entries = (f"{_quoted(name)}: {_in_line(entry)},\n" for name, entry in value.items())
+    return f"{{\n{''.join(f'  {entry}' for entry in entries)}}}"
+
+
+def _in_line(value: str | dict[str, str]) -> str:
+    if isinstance(value, str):
+        return value
+    return f"{{ {', '.join(f'{name}: {entry}' for name, entry in value.items())} }}"

@@ -1,0 +1,394 @@
+"""The page in a real browser, headless: its numbers, its derivation, its address, its silence."""
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from urllib.parse import urlencode
+
+import numpy as np
+import openpyxl
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from backprop.__main__ import main
+from backprop.explain import explanation
+from backprop.network import COLUMNS, LEARNING_RATES, WEIGHTS, Problem, descend
+from backprop.page import TEMPLATE, edges, write_page
+from backprop.pictures import EDGES
+from tests.digits import ROOT
+from tests.workbooks import table_of, without_values
+
+TRACKED = ROOT / "backprop" / "Back_Propagation.html"
+BROWSER = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+numbers = st.floats(-2, 2).map(lambda value: round(value, 3))
+problems = st.builds(
+    Problem,
+    inputs=st.tuples(numbers, numbers),
+    targets=st.tuples(numbers, numbers),
+    weights=st.tuples(*[numbers] * 8),
+)
+
+# Goes to each address in turn, and leaves in the document what `look` then finds.
+PROBE = """
+<script>
+(async () => {
+  const found = [];
+  for (const address of ADDRESSES) {
+    const gone = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
+    location.hash = address;
+    await gone;
+    found.push((() => { LOOK })());
+  }
+  document.body.replaceChildren(html("pre", { id: "found" }, JSON.stringify(found)));
+})();
+</script>
+"""
+SEE_ROWS = """
+  const rows = {};
+  for (const table of document.querySelectorAll("#row table")) {
+    const names = [...table.querySelectorAll("thead th")].slice(1).map((it) => it.textContent);
+    for (const line of table.querySelectorAll("tbody tr")) {
+      const row = (rows[line.querySelector("th").textContent] ??= {});
+      line.querySelectorAll("data").forEach((it, index) => { row[names[index]] = it.value; });
+    }
+  }
+  return rows;
+"""
+SEE_DERIVATION = """
+  const lines = document.querySelectorAll("#derivation > :not(.why)");
+  for (const mark of document.querySelectorAll(".mark")) mark.remove();
+  return [...lines].map((it) => it.textContent);
+"""
+
+
+@pytest.fixture(scope="module")
+def browse(tmp_path_factory):
+    """Open an address in the browser; gives the document it leaves, and what it complains of."""
+    if BROWSER is None:
+        pytest.skip("Chromium is not installed")
+
+    def open_(page: Path, fragment: str = "", *options: str) -> tuple[str, list[str]]:
+        profile = tmp_path_factory.mktemp("profile")
+        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
+        command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
+        command += ["--virtual-time-budget=5000", *options, f"{page.as_uri()}#{fragment}"]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+        logged = done.stderr.decode(errors="replace").splitlines()
+        return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]
+
+    return open_
+
+
+@pytest.fixture(scope="module")
+def probe(browse, tmp_path_factory):
+    """Send the page to many addresses in one run of the browser; gives what is seen at each."""
+
+    def see(addresses, look, page=TRACKED):
+        script = PROBE.replace("ADDRESSES", json.dumps(addresses)).replace("LOOK", look)
+        copy = tmp_path_factory.mktemp("probe") / "page.html"
+        copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
+        document, complaints = browse(copy, "weight=w2")
+        assert complaints == []
+        return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
+
+    return see
+
+
+def address(problem, rate, **more):
+    return urlencode(problem.given() | {"eta": rate} | more)
+
+
+def text_of(document, id_):
+    """The text of an element without elements in it."""
+    return html.unescape(re.search(rf'id="{id_}"[^>]*>([^<]*)<', document)[1])
+
+
+def assert_rows_agree(seen, problem, rate, steps):
+    """Columns of each step by name, as texts, against numpy's."""
+    right = descend(problem, rate, max(steps))
+    for step in steps:
+        columns = seen[str(step)]
+        assert tuple(columns) == COLUMNS
+        np.testing.assert_allclose(
+            [float(columns[name]) for name in COLUMNS], right[step], rtol=1e-12, atol=1e-15
+        )
+
+
+# --- Numbers ------------------------------------------------------------------------------
+
+
+def test_every_column_is_that_of_numpy(probe):
+    places = [(rate, step) for rate in LEARNING_RATES for step in (0, 1, 50, 100)]
+    seen = probe([address(Problem(), rate, step=step) for rate, step in places], SEE_ROWS)
+    for (rate, step), rows in zip(places, seen, strict=True):
+        neighbours = [it for it in (step - 1, step, step + 1) if 0 <= it <= 100]
+        assert [int(it) for it in rows] == neighbours
+        assert_rows_agree(rows, Problem(), rate, neighbours)
+
+
+cases_of_hypothesis = st.lists(
+    st.tuples(problems, st.sampled_from([0.01, 0.3, 2.0])), min_size=15, max_size=15, unique=True
+)
+
+
+@given(cases_of_hypothesis)  # in one run of the browser each, so they are not made smaller
+@settings(max_examples=2, deadline=None, phases=[Phase.generate])
+def test_every_column_of_other_numbers_is_that_of_numpy(probe, cases):
+    steps = [0, 1, 50, 100]
+    look = f"return {steps}.map((step) => COLUMNS.map((column) => rows[step][column]));"
+    for (problem, rate), seen in zip(
+        cases, probe([address(*it) for it in cases], look), strict=True
+    ):
+        np.testing.assert_allclose(seen, descend(problem, rate, 100)[steps], rtol=1e-12, atol=1e-15)
+
+
+def test_workbook_page_and_command_line_give_the_same_numbers(probe, recalculate, tmp_path, capsys):
+    words = ["--inputs", "0.9", "-0.4", "--targets", "0.01", "0.99", "--steps", "20"]
+    assert main(["--learning-rates", "3", *words, "--out", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["trace", "--learning-rate", "3", *words]) == 0
+    header, *printed = capsys.readouterr().out.splitlines()
+    printed = np.array([line.split(",") for line in printed], float)
+    assert tuple(header.split(",")) == COLUMNS
+    plain = without_values(tmp_path / "Back_Propagation.xlsx", tmp_path / "plain")
+    computed = openpyxl.load_workbook(recalculate(plain), data_only=True)
+    np.testing.assert_allclose(table_of(computed, "LR 3.0"), printed, rtol=1e-12, atol=1e-15)
+    steps = range(1, 20, 3)
+    pages = probe([f"step={it}" for it in steps], SEE_ROWS, tmp_path / "Back_Propagation.html")
+    shown = {int(step): row for page in pages for step, row in page.items()}
+    assert sorted(shown) == list(range(21))
+    for step, row in shown.items():
+        values = [float(value) for value in row.values()]
+        np.testing.assert_allclose(values, printed[step], rtol=1e-12, atol=1e-15)
+
+
+def test_a_thousand_steps_are_computed_in_20_ms(probe):
+    look = """
+      const given = Object.fromEntries(Object.keys(GIVEN).map((it) => [it, settings[it]]));
+      const began = performance.now();
+      for (let run = 0; run < 20; run++) descend(given, settings.eta, 1000);
+      return (performance.now() - began) / 20;
+    """
+    assert probe(["eta=1.5"], look)[0] < 20
+
+
+def test_where_the_error_is_no_longer_finite_the_page_says_so(probe):
+    look = 'return document.getElementById("message").textContent'
+    far = {"i1": 3e307, "w1": 30, "w3": -30, "t1": 1e155, "eta": 10}
+    told, told_late, fine = probe([urlencode(far), urlencode(far | {"step": 9}), "step=3"], look)
+    with np.errstate(all="ignore"):
+        errors = descend(
+            Problem((3e307, 0.1), (1e155, 0.5), (30, 0.2, -30, *Problem().weights[3:])), 10, 9
+        )[:, COLUMNS.index("E_total")]
+    first = int(np.flatnonzero(~np.isfinite(errors))[0])
+    assert told.startswith(f"From step {first} on the error is no finite number")
+    assert told == told_late
+    assert fine == ""
+
+
+# --- Derivation ---------------------------------------------------------------------------
+
+A_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
+
+
+def numbers_apart(lines):
+    """Part a derivation into its text with gaps and its numbers; `w1` and `a_h1` are text."""
+    pattern = rf"(?<![\w.])(?:{A_NUMBER})(?![\w.])"
+    text = "\n".join(" ".join(line.split()) for line in lines if line.strip())
+    return re.sub(pattern, "#", text), [float(it) for it in re.findall(pattern, text)]
+
+
+def test_the_derivation_of_each_weight_is_that_of_explain(probe):
+    other = Problem((0.9, -0.4), (-1, 2), (-1, *Problem().weights[1:]))
+    cases = [(Problem(), weight, 0, 0.5) for weight in WEIGHTS]
+    cases += [(other, weight, 37, 2) for weight in WEIGHTS]
+    seen = probe([address(it[0], it[3], step=it[2], weight=it[1]) for it in cases], SEE_DERIVATION)
+    for case, lines in zip(cases, seen, strict=True):
+        _, *told = explanation(*case).replace("(−", "(-").splitlines()
+        text, values = numbers_apart(lines)
+        right_text, right_values = numbers_apart(told)
+        assert text == right_text
+        np.testing.assert_allclose(values, right_values, rtol=1e-9, atol=1e-15)
+
+
+def test_every_link_has_its_place_in_the_drawing(probe):
+    """On the line of its weight, or at the neuron it belongs to: no two in one place."""
+    look = """
+      return linksOf(settings.weight).map(({ symbol, path }, index) => {
+        const circle = document.querySelectorAll("#network .badge circle")[index];
+        return [symbol, path, circle.cx.baseVal.value, circle.cy.baseVal.value];
+      });
+    """
+    first, last = probe(["weight=w1", "weight=w8"], look)
+    assert [symbol for symbol, *_ in last] == ["∂E/∂a_o2", "∂a_o2/∂o2", "∂o2/∂w8"]
+    assert {path for _, path, *_ in last} == {"second"}
+    paths = [path for _, path, *_ in first]
+    assert paths == ["first"] * 3 + ["second"] * 3 + ["both"] * 3
+    assert len({tuple(place) for *_, x, y in first for place in [(x, y)]}) == 9
+    across = [x for *_, x, _ in first]
+    assert across[0] > across[1] > across[2]  # the way back runs from right to left
+    assert across[6] > across[7] > across[8]
+
+
+def test_edges_join_the_neurons_that_the_pictures_join():
+    assert edges() == {weight: (start, end) for weight, (start, end, _) in EDGES.items()}
+
+
+# --- Address and entries ------------------------------------------------------------------
+
+
+def test_a_damaged_address_gives_the_defaults_and_says_so(probe):
+    damages = ["eta=abc", "eta=0", "w1=1e999", "step=101", "steps=0", "weight=w9", "toString=1"]
+    damages += ["step=1.5", "%E0%A4%A", "i1=", "eta"]
+    look = 'return [document.getElementById("message").textContent, settings.eta, settings.step]'
+    *told, after = probe([*(f"step=7&{it}" for it in damages), "step=7"], look)
+    for damage, (message, eta, step) in zip(damages, told, strict=True):
+        assert message.startswith("The address is damaged at “"), damage
+        assert "\n" not in message
+        assert (eta, step) == (0.5, 0)
+    assert after == ["", 0.5, 7]
+
+
+def test_an_address_brings_back_all_that_was_set(probe):
+    look = """
+      change({ eta: 0.123, step: 8, steps: 12, weight: "w7", scale: "log", w3: -1e-7, t2: 1e21 });
+      writeAddress();
+      const [read, damage] = readAddress(location.hash.slice(1));
+      return [Object.entries(settings).every(([name, value]) => read[name] === value), damage,
+              location.hash];
+    """
+    ((same, damage, fragment),) = probe(["step=1"], look)
+    assert (same, damage) == (True, "")
+    assert "i1" not in fragment  # what is as it was stands in no address
+
+
+def test_a_wrong_entry_is_marked_where_it_stands_and_changes_nothing_else(probe):
+    look = """
+      const before = document.getElementById("network").innerHTML;
+      return ["eta", "w5", "steps"].flatMap((id) => ["abc", "", "1e999", "0,5", "-"].map((text) => {
+        const box = document.getElementById(id);
+        box.value = text;
+        box.dispatchEvent(new Event("input"));
+        const marked = box.getAttribute("aria-invalid");
+        const words = document.getElementById(`${id}-wrong`).textContent;
+        const same = document.getElementById("network").innerHTML === before;
+        box.value = id === "steps" ? "100" : "0.4";
+        box.dispatchEvent(new Event("input"));
+        const healed = box.getAttribute("aria-invalid") === "false";
+        change({ eta: 0.5 });
+        return [marked, words !== "", same, healed];
+      }));
+    """
+    (entries,) = probe(["step=2"], look)
+    assert entries == [["true", True, True, True]] * 15
+
+
+def test_the_buttons_do_what_they_say(probe):
+    look = """
+      const press = (id) => document.getElementById(id).click();
+      const told = [];
+      press("forward"); press("forward"); press("back");
+      told.push(settings.step);
+      document.querySelector('#rates [value="2"]').click();
+      told.push(settings.eta);
+      document.querySelector('#network [data-weight="w6"] .hit').dispatchEvent(
+        new MouseEvent("click", { bubbles: true }));
+      told.push(settings.weight, document.querySelector("[name=weight]:checked").value);
+      change({ i1: 3, steps: 50 });
+      press("reset");
+      told.push(settings.i1, settings.eta, settings.steps);
+      const slider = document.getElementById("eta-slider");
+      for (const power of [-2, -0.7, 0.3, 1]) {
+        slider.value = power;
+        slider.dispatchEvent(new Event("input"));
+        told.push(settings.eta);
+      }
+      return told;
+    """
+    (told,) = probe(["step=4"], look)
+    assert told == [5, 2, "w6", "w6", 0.05, 0.5, 100, 0.01, 0.2, 2, 10]
+
+
+def test_play_goes_on_to_the_last_step(browse, tmp_path):
+    page = tmp_path / "page.html"
+    script = '<script>document.getElementById("play").click()</script>'
+    page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")
+    document, complaints = browse(page, "steps=9")
+    assert complaints == []
+    assert text_of(document, "readout").startswith("9 of 9: ")
+    assert text_of(document, "play") == "Play"
+
+
+def test_nothing_moves_where_the_system_asks_for_none(browse):
+    document, _ = browse(TRACKED, "", "--force-prefers-reduced-motion")
+    assert re.search(r'<button[^>]* id="play"[^>]* disabled', document)
+    assert not re.search(r'id="still"[^>]* hidden', document)
+
+
+# --- The file -----------------------------------------------------------------------------
+
+
+def test_it_opens_without_a_word_and_asks_for_nothing(browse, tmp_path):
+    page = tmp_path / "page.html"
+    script = (
+        "<script>document.body.append(performance.getEntriesByType('resource').length)</script>"
+    )
+    page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")
+    document, complaints = browse(page, "eta=2&step=5")
+    assert complaints == []
+    assert re.search(r"(\d+)</body>", document)[1] == "0"
+    assert text_of(document, "readout").startswith("5 of 100: E_total 0.0")
+
+
+def test_the_browser_refuses_requests_and_code_from_text(browse, tmp_path):
+    """What the page promises is kept by its Content-Security-Policy, and would be heard."""
+    page = tmp_path / "page.html"
+    script = '<img src="https://example.org/x.png"><script>eval("1")</script>'
+    page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")
+    _, complaints = browse(page)
+    assert len(complaints) == 2
+    assert all("Content Security Policy" in line for line in complaints)
+
+
+def test_the_tracked_page_is_the_one_that_is_built(tmp_path):
+    write_page(tmp_path / "page.html", Problem(), LEARNING_RATES, 100)
+    page = (tmp_path / "page.html").read_bytes()
+    assert page == TRACKED.read_bytes()
+    assert len(page) < 100_000
+
+
+def test_a_page_of_ones_own_begins_with_its_numbers(browse, tmp_path):
+    write_page(tmp_path / "page.html", Problem(targets=(0.01, 0.99)), (0.3, 4.0), 2000)
+    document, _ = browse(tmp_path / "page.html")
+    error = descend(Problem(targets=(0.01, 0.99)), 0.3, 0)[0, COLUMNS.index("E_total")]
+    assert text_of(document, "readout") == f"0 of 1000: E_total {error:.6g}"
+
+
+def contrast(one, other):
+    """The contrast ratio of two colours, from WCAG 2.2's relative luminance."""
+
+    def luminance(colour):
+        parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+        linear = [it / 12.92 if it <= 0.04045 else ((it + 0.055) / 1.055) ** 2.4 for it in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_has_the_contrast_of_wcag_aa(scheme):
+    block = re.findall(r":root \{(.*?)\}", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)[scheme]
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", block))
+    inks = ["text", "muted", "accent", "positive", "negative", "wrong", "first-path", "second-path"]
+    pairs = [(ink, ground) for ink in inks for ground in ("card", "page")] + [
+        ("on-accent", "accent")
+    ]
+    for ink, ground in pairs:
+        assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
