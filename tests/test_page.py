@@ -180,13 +180,12 @@ def test_a_thousand_steps_are_computed_in_20_ms(probe):
 
 def test_where_the_error_is_no_longer_finite_the_page_says_so(probe):
     look = 'return document.getElementById("message").textContent'
-    far = {"i1": 3e307, "w1": 30, "w3": -30, "t1": 1e155, "eta": 10}
+    far = {"t1": 1e10, "eta": 1e300}
     told, told_late, fine = probe([urlencode(far), urlencode(far | {"step": 9}), "step=3"], look)
     with np.errstate(all="ignore"):
-        errors = descend(
-            Problem((3e307, 0.1), (1e155, 0.5), (30, 0.2, -30, *Problem().weights[3:])), 10, 9
-        )[:, COLUMNS.index("E_total")]
+        errors = descend(Problem(targets=(1e10, 0.5)), 1e300, 9)[:, COLUMNS.index("E_total")]
     first = int(np.flatnonzero(~np.isfinite(errors))[0])
+    assert first > 0
     assert told.startswith(f"From step {first} on the error is no finite number")
     assert told == told_late
     assert fine == ""
