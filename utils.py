@@ -198,6 +198,15 @@ class Diverged(UserError):
     """The loss is no longer a finite number."""
 
 
+class LearnsNothing(UserError):
+    """The network guesses, and stays there."""
+
+
+# Early on, a single step can have a gradient that throws a network without batch norm in its last
+# block back to guessing; most gradients are shorter.
+MAX_GRADIENT_NORM = 1.0
+
+
 def train(
     model: nn.Module,
     device: torch.device,
@@ -224,6 +233,7 @@ def train(
         log_probabilities = model(images)
         loss = F.nll_loss(log_probabilities, labels)
         loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
         # Losses and counts stay on the device: reading one makes the host wait for all work.
         losses.append(loss.detach() * len(labels))
@@ -244,7 +254,8 @@ def _finite_mean(losses: list[Tensor], rates: list[float], count: int) -> float:
     if not math.isfinite(mean):
         step = int((~sums.isfinite()).nonzero()[0])
         raise Diverged(
-            f"the loss is not finite at step {step + 1}, learning rate {rates[step]:.4f}"
+            f"the loss is not finite at step {step + 1}, learning rate {rates[step]:.4f}. "
+            "Lower learning_rate or momentum"
         )
     return mean
 
@@ -288,6 +299,7 @@ def fit(
 
     After every epoch the folder `output_dir` holds `history.csv`, a row an epoch; `net.pt`, the
     model's state dict; and `checkpoint.pt`, from which the same call goes on if it was cut off.
+    An epoch that ends where guessing would is told of, and does not replace a better one there.
     A stop by hand (Ctrl-C, the stop button) ends the training, not the notebook.
 
     Args:
@@ -299,6 +311,8 @@ def fit(
 
     Raises:
         Diverged: if the loss is no longer finite; says where, and what to lower.
+        LearnsNothing: after two epochs in a row that are no better than guessing, unless the loss
+            falls; says at which rate, and what to lower.
         UserError: if something cannot be written, or the checkpoint or the weights be used.
     """
     if settings["weights"]:
@@ -312,7 +326,7 @@ def fit(
     else:
         _, accuracy = test(model, device, test_loader)
         print(f"untrained: {accuracy:.2f} % of {len(test_loader.dataset):,} images right")
-    steps = len(train_loader)
+    steps, saved = len(train_loader), len(history)
     with progress_bar(epochs * steps, done=len(history) * steps) as bar:
         print("\n".join([LOG_HEADER, *(log_line(row) for row in history)]))
         try:
@@ -325,13 +339,15 @@ def fit(
                 seconds = time.perf_counter() - started
                 history.append(Epoch(epoch, learning_rate, *trained, *tested, seconds))
                 print(log_line(history[-1]))
+                if fell_to_guessing(model, test_loader, history, scheduler.base_lrs[0]):
+                    continue  # what was saved is better
                 save_history(history, output_dir / "history.csv")
                 save_weights(model, output_dir / "net.pt")
                 run.save([asdict(row) for row in history])
-        except Diverged as error:
-            raise Diverged(
-                f"epoch {epoch}: {error}. Lower learning_rate or momentum; {len(history)} whole "
-                f"epochs are in {output_dir}"
+                saved = epoch
+        except (Diverged, LearnsNothing) as error:
+            raise type(error)(
+                f"epoch {epoch}: {error}; whole epochs in {output_dir}: {saved}"
             ) from None
         except KeyboardInterrupt:
             if not history:
@@ -339,6 +355,46 @@ def fit(
             history = [Epoch(**row) for row in run.load()]  # and the weights that belong to it
             print(f"stopped in epoch {epoch} of {epochs}: run again to go on from {run.path}")
     return history
+
+
+def fell_to_guessing(
+    model: nn.Module, test_loader: DataLoader, history: list[Epoch], peak_rate: float
+) -> bool:
+    """Say so if the last epoch is no better than naming the commonest digit every time.
+
+    Args:
+        peak_rate: the learning rate at the top of its rise.
+
+    Returns:
+        Whether it is no better, and an epoch before was.
+
+    Raises:
+        LearnsNothing: if the epoch before was no better either, and the network has died or its
+            training loss does not fall. A slow start is no death.
+    """
+    labels = test_loader.dataset.labels
+    guessing = 100 * labels.bincount().max().item() / len(labels)
+    no_better = [row.test_accuracy <= guessing for row in history]
+    if not no_better[-1]:
+        return False
+    last = history[-1]
+    words = (
+        f"{last.test_accuracy:.2f} % is what guessing gives, with learning_rate {peak_rate:g} "
+        f"({last.learning_rate:.4f} as the epoch began)"
+    )
+    if died := has_died(model, test_loader):
+        words += ", and every image gets the same answer"
+    advice = "lower learning_rate or momentum" + ("" if died else ", or raise a rate next to 0")
+    if no_better[-2:] == [True, True] and (died or last.train_loss >= history[-2].train_loss):
+        raise LearnsNothing(f"{words}. {advice.capitalize()}")
+    print(f"epoch {last.epoch}: {words}. If it stays so, {advice}")
+    return not all(no_better)
+
+
+def has_died(model: nn.Module, loader: DataLoader) -> bool:
+    """Whether the model gives all images the same answer: no ReLU of a layer passes anything on."""
+    log_probabilities = predict(model, loader)
+    return bool((log_probabilities - log_probabilities[0]).abs().max() < 1e-4)
 
 
 def save_weights(model: nn.Module, path: Path) -> None:

@@ -1,19 +1,21 @@
-"""How much faster than the classic MNIST pipeline, lever by lever, and how near to the machine.
+"""How much faster than the classic MNIST pipeline, and how near to the machine's best.
 
-Run by hand on an idle machine with MNIST in `data/`: `python -m results.benchmark`, under three
-minutes on two cores. Every figure comes from a process of its own, in turns. With `--until`,
-how long the classic pipeline trains to an accuracy instead.
+Run by hand on an idle machine with MNIST in `data/`: `python -m results.benchmark`, some nine
+minutes on two cores. Two pipelines train in turns over whole epochs, then ours with and without
+each lever over a part of one. With `--until`, how long the classic pipeline trains to an accuracy
+instead.
 """
 
 import argparse
 import csv
 import io
-import json
-import subprocess
-import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -26,24 +28,37 @@ import utils
 from common import UserError, png_bytes, write_whole
 from mnist import dataset
 from mnist.history import LOG_HEADER, Epoch, log_line, save_history
-from model import IMAGE_SHAPE, Dropout, Net
+from model import IMAGE_SHAPE, Net
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 BATCH_SIZE = 256
 EPOCHS = 19
-LEVERS = {  # and what takes a lever's place where it is off
-    "memory": "freed memory given back",
-    "channels_last": "default memory format",
-    "loader": "PIL and two workers",
-    "no_item": ".item() at every step",
-    "dropout": "PyTorch's dropout",
-    "in_place": "ReLU not in place",
-}
+PAIRS = 3
+EPOCH_IMAGES, LEVER_IMAGES = 60_000, 60 * BATCH_SIZE
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What a training pipeline does, lever by lever."""
+
+    keeps_memory: bool = True
+    channels_last: bool = True
+    own_loader: bool = True
+    own_loop: bool = True
+
+
 OURS, CLASSIC = "ours", "the classic pipeline"
+PIPELINES = {
+    OURS: Pipeline(),
+    CLASSIC: Pipeline(False, False, False, False),
+    "ours, but freed memory given back": Pipeline(keeps_memory=False),
+    "ours, but default memory format": Pipeline(channels_last=False),
+    "ours, but PIL and two workers": Pipeline(own_loader=False),
+}
 
 
-# --- One measurement ----------------------------------------------------------------------
+# --- The two pipelines --------------------------------------------------------------------
 
 
 def classic_data(count: int) -> torch.utils.data.DataLoader:
@@ -97,18 +112,6 @@ def classic_train(model, device, train_loader, optimizer, scheduler=None) -> tup
     return loss_sum / count, 100 * correct / count
 
 
-def make_model(levers: set[str]) -> nn.Module:
-    """Make `Net`, with PyTorch's own layers where ours are a lever that is off."""
-    model = Net(0.3)
-    for block in list(model.children()):
-        for index, layer in enumerate(block):
-            if isinstance(layer, Dropout) and "dropout" not in levers:
-                block[index] = nn.Dropout(layer.p)
-            if isinstance(layer, nn.ReLU):
-                layer.inplace = "in_place" in levers
-    return utils.place(model, CPU) if "channels_last" in levers else model
-
-
 def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
     """Make the optimizer of the notebook's default settings."""
     return torch.optim.SGD(
@@ -116,25 +119,34 @@ def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def measure(levers: set[str], count: int) -> dict[str, float]:
-    """Train on `count` images after a short warm-up, then ask the machine for its best.
+# --- One measurement ----------------------------------------------------------------------
 
-    Returns:
-        Images per second, and the floating-point operations per second of a matrix product.
-    """
-    if "memory" in levers:
+
+class Measurement(NamedTuple):
+    """How fast a pipeline trained, and how fast a matrix product was right after."""
+
+    images_per_second: float
+    flops: float
+
+
+def measure(pipelines: list[Pipeline], count: int) -> list[Measurement]:
+    """Train with each pipeline in turn on `count` images, after a short warm-up."""
+    measured = []
+    if pipelines[0].keeps_memory:  # the same for all of a process
         utils.keep_freed_memory()
-    torch.manual_seed(1)
-    model = make_model(levers)
-    optimizer = make_optimizer(model)
-    make = own_data if "loader" in levers else classic_data
-    train = utils.train if "no_item" in levers else classic_train
-    train(model, CPU, make(4 * BATCH_SIZE), optimizer)
-    loader = make(count)
-    began = time.perf_counter()
-    train(model, CPU, loader, optimizer)
-    speed = count / (time.perf_counter() - began)
-    return {"images_per_second": speed, "flops": matrix_product_flops()}
+    for pipeline in pipelines:
+        torch.manual_seed(1)
+        model = utils.place(Net(0.3), CPU) if pipeline.channels_last else Net(0.3)
+        optimizer = make_optimizer(model)
+        make = own_data if pipeline.own_loader else classic_data
+        train = utils.train if pipeline.own_loop else classic_train
+        train(model, CPU, make(4 * BATCH_SIZE), optimizer)
+        loader = make(count)
+        began = time.perf_counter()
+        train(model, CPU, loader, optimizer)
+        speed = count / (time.perf_counter() - began)
+        measured.append(Measurement(speed, matrix_product_flops()))
+    return measured
 
 
 def matrix_product_flops() -> float:
@@ -168,52 +180,74 @@ def multiply_adds() -> int:
 # --- All of them --------------------------------------------------------------------------
 
 
-def in_a_process(levers: set[str], count: int) -> dict[str, float]:
-    words = ["--images", str(count), "--measure", ",".join(sorted(levers))]
-    command = [sys.executable, "-m", "results.benchmark", *words]
-    process = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    printed = process.stdout
-    return json.loads(printed.splitlines()[-1])
+def in_a_process(pipelines: list[Pipeline], count: int) -> list[Measurement]:
+    """Measure in a process of its own, which starts with no memory kept and nothing warm."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, pipelines, count).result()
 
 
-def benchmark(rounds: int, count: int) -> list[dict[str, object]]:
-    """Measure the classic pipeline and ours in turns, then ours with each lever off.
+def pairs(other: Pipeline, count: int, bar: tqdm) -> list[tuple[Measurement, Measurement]]:
+    """Measure ours and another pipeline in turns, a pair in one process where that can be."""
+    ours = PIPELINES[OURS]
+    alike = other.keeps_memory and other.own_loader
+    measured = []
+    for _ in range(PAIRS):
+        pair = []
+        for group in [[ours, other]] if alike else [[ours], [other]]:
+            pair += in_a_process(group, count)
+            bar.update(len(group) * count)
+        measured.append(tuple(pair))
+    return measured
+
+
+def benchmark() -> list[dict[str, object]]:
+    """Measure ours against the classic pipeline over whole epochs, then lever by lever.
 
     Returns:
-        A row each; see `make_row`.
+        A row each; see `make_row`. A lever has one only if its effect is larger than the spread
+        of its pairs.
     """
-    everything = set(LEVERS)
-    without = {f"ours, but {words}": everything - {lever} for lever, words in LEVERS.items()}
-    pair = {OURS: everything, CLASSIC: set()}
-    turns = [pair] + [pair | without] * rounds
-    measured = {name: [] for name in (OURS, CLASSIC, *without)}
-    ratios = {name: [] for name in measured}
-    with tqdm(total=sum(map(len, turns)), desc="measurements", unit="") as bar:
-        for turn in turns:
-            for name, levers in turn.items():
-                measured[name].append(in_a_process(levers, count))
-                ours, this = measured[OURS][-1], measured[name][-1]
-                ratios[name].append(ours["images_per_second"] / this["images_per_second"])
-                bar.update()
-    return [make_row(name, measured[name], ratios[name]) for name in measured]
+    others = {name: pipeline for name, pipeline in PIPELINES.items() if name != OURS}
+    counts = {name: EPOCH_IMAGES if name == CLASSIC else LEVER_IMAGES for name in others}
+    total = 2 * PAIRS * sum(counts.values())
+    print(f"{total:,} images to train on: some nine minutes on two cores")
+    rows = []
+    with tqdm(total=total, unit=" images", unit_scale=True) as bar:
+        for name, other in others.items():
+            bar.set_description(name)
+            measured = pairs(other, counts[name], bar)
+            ours, these = zip(*measured, strict=True)
+            ratios = [a.images_per_second / b.images_per_second for a, b in measured]
+            if name == CLASSIC:
+                rows.append(make_row(OURS, ours, [1.0]))
+            if name == CLASSIC or abs(median(ratios) - 1) > max(ratios) - min(ratios):
+                rows.append(make_row(name, these, ratios))
+            else:
+                spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+                tqdm.write(f"{name}: ours to this {spread}, no more than the spread, so no row")
+    return rows
 
 
-def make_row(name: str, measured: list[dict[str, float]], ratios: list[float]) -> dict[str, object]:
+def make_row(
+    name: str, measured: tuple[Measurement, ...], ratios: list[float]
+) -> dict[str, object]:
     """Sum up one pipeline's measurements.
 
     Returns:
-        Median, lowest and highest images per second; the median of ours over this, each from
-        the same turn; and the median share of a matrix product's speed that the
-        multiply-adds of training reach, which are three times those forward.
+        Images per second, ours over this in the same pair, and the share of a matrix product's
+        speed that the multiply-adds of training reach, which are three times those forward: of
+        each the median, of the first two the lowest and the highest too.
     """
-    speeds = [one["images_per_second"] for one in measured]
-    shares = [6 * multiply_adds() * one["images_per_second"] / one["flops"] for one in measured]
+    speeds = [one.images_per_second for one in measured]
+    shares = [6 * multiply_adds() * one.images_per_second / one.flops for one in measured]
     return {
         "pipeline": name,
-        "median": round(median(speeds)),
+        "images_per_second": round(median(speeds)),
         "lowest": round(min(speeds)),
         "highest": round(max(speeds)),
         "ours_to_this": f"{median(ratios):.2f}",
+        "lowest_ratio": f"{min(ratios):.2f}",
+        "highest_ratio": f"{max(ratios):.2f}",
         "percent_of_matrix_product": round(100 * median(shares)),
     }
 
@@ -221,29 +255,38 @@ def make_row(name: str, measured: list[dict[str, float]], ratios: list[float]) -
 def table(rows: list[dict[str, object]]) -> str:
     """Write the rows as a Markdown table."""
     lines = [
-        "| training, images per second | median | lowest | highest | ours to this "
+        "| training | images per second | lowest | highest | ours to this | lowest | highest "
         "| % of a matrix product |",
-        "|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|",
     ]
     lines += [f"| {' | '.join(str(value) for value in row.values())} |" for row in rows]
     return "\n".join(lines)
 
 
+def sentence(rows: list[dict[str, object]]) -> str:
+    """Write how much faster ours is than the classic pipeline."""
+    classic = next(row for row in rows if row["pipeline"] == CLASSIC)
+    return (
+        f"**{classic['ours_to_this']} times** as many images per second "
+        f"({classic['lowest_ratio']} to {classic['highest_ratio']} in {PAIRS} pairs of epochs)"
+    )
+
+
 def draw(rows: list[dict[str, object]], path: Path) -> None:
     """Draw the medians as bars, their range as a line."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    figure = Figure(figsize=(9, 1.4 + 0.5 * len(rows)), layout="constrained")
     ax = figure.subplots()
     colours = ["#1f6fb4", "#c8371b", *["#9db8d2"] * (len(rows) - 2)]
-    medians = [row["median"] for row in rows]
-    below = [row["median"] - row["lowest"] for row in rows]
-    above = [row["highest"] - row["median"] for row in rows]
+    medians = [row["images_per_second"] for row in rows]
+    below = [row["images_per_second"] - row["lowest"] for row in rows]
+    above = [row["highest"] - row["images_per_second"] for row in rows]
     ax.barh(
         [row["pipeline"] for row in rows], medians, color=colours,
         xerr=[below, above], error_kw={"elinewidth": 1, "capsize": 3, "ecolor": "#444444"},
     )  # fmt: skip
-    for index, row in enumerate(rows):
+    for index, speed in enumerate(medians):
         ax.annotate(
-            f"{row['median']:,}", (0, index), (6, 0), textcoords="offset points",
+            f"{speed:,}", (0, index), (6, 0), textcoords="offset points",
             va="center", color="black" if index > 1 else "white", weight="bold",
         )  # fmt: skip
     ax.invert_yaxis()
@@ -259,7 +302,7 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
 def train_classic_until(accuracy: float) -> None:
     """Train the classic pipeline with the default recipe's schedule to its first such epoch."""
     torch.manual_seed(1)
-    model = make_model(set())
+    model = Net(0.3)
     optimizer = make_optimizer(model)
     train_loader = classic_data(60_000)
     scheduler = utils.one_cycle(optimizer, EPOCHS * len(train_loader))
@@ -284,26 +327,13 @@ def train_classic_until(accuracy: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
-        "--rounds", type=int, default=2, help="of all rows, after a first pair (default: 2)"
-    )
-    parser.add_argument(
-        "--images", type=int, default=3072, help="in each measurement (default: 3072)"
-    )
-    parser.add_argument(
         "--until",
         type=float,
         metavar="ACCURACY",
         help="instead, train the classic pipeline to its first epoch at so many percent of the "
         "test images, into results/classic.csv; takes a quarter of an hour or more",
     )
-    parser.add_argument("--measure", help=argparse.SUPPRESS)  # what in_a_process asks for
     arguments = parser.parse_args()
-    if arguments.measure is not None:
-        levers = set(filter(None, arguments.measure.split(",")))
-        print(json.dumps(measure(levers, arguments.images)))
-        return
-    if min(arguments.rounds, arguments.images) < 1:
-        parser.error("--rounds and --images must be 1 or more")
     try:
         dataset.fetch(ROOT / "data")
     except UserError as error:
@@ -311,14 +341,15 @@ def main() -> None:
     if arguments.until is not None:
         train_classic_until(arguments.until)
         return
-    rows = benchmark(arguments.rounds, arguments.images)
+    rows = benchmark()
     file = io.StringIO()
     writer = csv.DictWriter(file, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_whole(ROOT / "results" / "benchmark.csv", file.getvalue().encode())
     draw(rows, ROOT / "Test_Images" / "Benchmark.png")
-    print(f"\n{table(rows)}\n\n{multiply_adds():,} multiply-adds per image forward")
+    print(f"\n{table(rows)}\n\n{sentence(rows)}")
+    print(f"{multiply_adds():,} multiply-adds per image forward")
 
 
 if __name__ == "__main__":

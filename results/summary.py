@@ -1,9 +1,11 @@
 """The tables and the figure of all seeds, from their histories: `python -m results.summary`."""
 
+import math
 from pathlib import Path
 from statistics import mean, stdev
 
 from matplotlib.figure import Figure
+from scipy.stats import t
 
 from common import png_bytes, write_whole
 from mnist.history import Epoch, read_history
@@ -16,8 +18,15 @@ QUICK_ACCURACY = 99.40  # % of the test images
 
 def read_seeds(folder: Path) -> dict[int, list[Epoch]]:
     """Read `seed-1.csv` and so on: the history of each seed's run."""
-    files = sorted(folder.glob("seed-*.csv"))
-    return {int(file.stem.removeprefix("seed-")): read_history(file) for file in files}
+    files = folder.glob("seed-*.csv")
+    by_seed = {int(file.stem.removeprefix("seed-")): file for file in files}
+    return {seed: read_history(by_seed[seed]) for seed in sorted(by_seed)}
+
+
+def interval_of_mean(values: list[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean of normally distributed values, by Student's t."""
+    half = t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    return mean(values) - half, mean(values) + half
 
 
 def table(histories: dict[int, list[Epoch]]) -> str:
@@ -25,15 +34,17 @@ def table(histories: dict[int, list[Epoch]]) -> str:
     last = [history[-1].test_accuracy for history in histories.values()]
     best = [max(row.test_accuracy for row in history) for history in histories.values()]
     lines = [
-        "| test accuracy, % | mean ± standard deviation | min | max | seeds |",
-        "|---|---|---|---|---|",
+        "| test accuracy, % | mean ± standard deviation | 95 % interval of the mean | min | max "
+        "| seeds |",
+        "|---|---|---|---|---|---|",
     ]
     for name, values in (
         ("at the last epoch", last),
         ("at each run's best epoch, chosen on the test set", best),
     ):
+        low, high = interval_of_mean(values)
         lines.append(
-            f"| {name} | {mean(values):.3f} ± {stdev(values):.3f} "
+            f"| {name} | {mean(values):.3f} ± {stdev(values):.3f} | {low:.3f} to {high:.3f} "
             f"| {min(values):.2f} | {max(values):.2f} | {len(values)} |"
         )
     return "\n".join(lines)

@@ -1,9 +1,9 @@
-"""The network: its parameters, shapes, receptive fields and dropout."""
+"""The network: its layers, shapes, receptive fields, dropout and start."""
 
 import pytest
 import torch
 
-from model import Dropout, Net
+from model import Net
 
 TABLE = """\
 ----------------------------------------------------------------
@@ -96,43 +96,35 @@ def test_dropout_is_a_probability(dropout):
         Net(dropout)
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("probability", [0.0, 0.3, 0.9, 0.999999, 1.0])
-def test_dropout_zeroes_its_share_everywhere_and_scales_up_the_rest(probability, layout):
+def test_dropout_acts_in_training_alone_after_the_two_1x1_convolutions():
     torch.manual_seed(0)
-    ones = torch.ones(1000, 4, 5, 7).to(memory_format=layout).requires_grad_()
-    output = Dropout(probability)(ones)
-    assert output.is_contiguous(memory_format=layout)
-    kept = output != 0
-    torch.testing.assert_close(output[kept] * (1 - probability), torch.ones(int(kept.sum())))
-    # 1,000 draws at each of 140 places: five standard deviations of a share, or two draws.
-    bound = max(5 * (probability * (1 - probability) / 1000) ** 0.5, 0.0021)
-    assert (kept.float().mean(dim=0) - (1 - probability)).abs().max() < bound
-    output.sum().backward()
-    assert torch.equal(ones.grad, output)
+    net, image = Net(0.3), torch.randn(2, 1, 28, 28)
+    zeroed = []
+    for block in (net.shrink1, net.shrink2):
+        block.register_forward_hook(lambda *hooked: zeroed.append((hooked[2] == 0).float().mean()))
+    net(image)
+    torch.testing.assert_close(torch.stack(zeroed), torch.full((2,), 0.3), atol=0.05, rtol=0)
+    assert torch.equal(net.eval()(image), net(image))
+    assert zeroed[2:] == [0] * 4
 
 
-def test_dropout_decides_for_each_activation_by_itself():
-    """Also for the four that share a random number."""
+def test_every_layer_is_one_of_pytorch_s():
+    leaves = [layer for layer in Net().modules() if not list(layer.children())]
+    assert len(leaves) == 23
+    assert all(type(layer).__module__.startswith("torch.nn.modules") for layer in leaves)
+
+
+def test_convolutions_start_as_he_et_al_have_it():
+    """With a deviation of sqrt(2 / inputs of a weight), so that ReLUs keep a signal's size."""
     torch.manual_seed(0)
-    kept = (Dropout(0.5)(torch.ones(40_000, 8, 1, 1)) != 0).double().flatten(start_dim=1)
-    together = torch.corrcoef(kept.T) - torch.eye(8)
-    assert together.abs().max() < 0.025  # five standard deviations, 1/sqrt(40,000) each
-
-
-def test_dropout_is_another_one_each_time_and_the_same_by_seed():
-    ones, dropout = torch.ones(8, 2, 3, 3), Dropout(0.5)
-    torch.manual_seed(3)
-    first, second = dropout(ones), dropout(ones)
-    torch.manual_seed(3)
-    assert torch.equal(dropout(ones), first)
-    assert not torch.equal(first, second)
-    assert dropout.eval()(ones) is ones
-
-
-def test_dropout_takes_any_count_of_activations():
-    for count in range(1, 9):
-        assert Dropout(0.5)(torch.ones(1, count, 1, 1)).shape == (1, count, 1, 1)
+    for layer in Net().modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            count = layer.weight.numel()
+            expected = (2 / layer.weight[0].numel()) ** 0.5
+            # The deviation of a deviation is 1/sqrt(2 count) of it; five of them.
+            assert layer.weight.std().item() == pytest.approx(expected, rel=5 / (2 * count) ** 0.5)
+            assert abs(layer.weight.mean().item()) < 5 * expected / count**0.5
+            assert not layer.bias.any()
 
 
 @pytest.mark.parametrize(("block", "size"), [("edges", 5), ("strokes", 14)])

@@ -183,6 +183,22 @@ def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path, capsys):
     assert loss == pytest.approx(history[-1].test_loss, rel=1e-5)
 
 
+@pytest.mark.parametrize(("brightness", "longer"), [(100.0, True), (0.05, False)])
+def test_only_a_gradient_longer_than_1_is_shortened(brightness, longer):
+    """A step of plain SGD at rate 1 is the gradient, with the sign turned."""
+    torch.manual_seed(0)
+    images, labels = brightness * torch.rand(50, 1, 28, 28), torch.arange(50) % 10
+    layer = torch.nn.Linear(784, 10, bias=False)
+    model = torch.nn.Sequential(torch.nn.Flatten(), layer, torch.nn.LogSoftmax(dim=1))
+    before = layer.weight.detach().clone()
+    (gradient,) = torch.autograd.grad(F.nll_loss(model(images), labels), layer.weight)
+    utils.train(model, CPU, [(images, labels)], torch.optim.SGD(model.parameters(), lr=1.0))
+    norm = gradient.norm().item()
+    assert (norm > 1) is longer
+    expected = gradient / norm if longer else gradient
+    torch.testing.assert_close(before - layer.weight.detach(), expected, rtol=1e-3, atol=1e-7)
+
+
 def test_same_seed_same_weights(small_mnist, tmp_path):
     weights = []
     for folder, seed in (("first", 1), ("again", 1), ("other", 2)):

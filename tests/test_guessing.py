@@ -1,0 +1,110 @@
+"""Networks that have died or learn nothing: they are told of, and stopped; slow ones go on."""
+
+import re
+
+import pytest
+import torch
+
+import utils
+from mnist.history import read_history
+from tests.digits import CPU, TEST_COUNT, TrainingRun
+
+
+def before_step(run, step, change):
+    """Have something done to a run's model before a step, counted from 0 over all epochs."""
+    transform, calls = run.train_loader.dataset.transform, []
+
+    def counted(images):
+        if len(calls) == step:
+            change(run.model)
+        calls.append(len(images))
+        return transform(images)
+
+    run.train_loader.dataset.transform = counted
+
+
+def kill(model):
+    """Shut the last ReLU for every image."""
+    with torch.no_grad():
+        model.digits[2].bias.fill_(-1e6)
+
+
+def revive(model):
+    with torch.no_grad():
+        model.digits[2].bias.fill_(0)
+
+
+def outcome(run):
+    """The last epoch's test accuracy, and the message if the run was stopped."""
+    try:
+        return run.fit()[-1].test_accuracy, ""
+    except utils.LearnsNothing as error:
+        return 0, str(error)
+
+
+@pytest.mark.parametrize(("rate", "allowed"), [(0.3, "learns"), (1.0, "either"), (10.0, "dies")])
+def test_a_high_rate_learns_or_says_so(rate, allowed, small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path, epochs=3, learning_rate=rate)
+    accuracy, message = outcome(run)
+    assert allowed in ("either", "dies" if message else "learns")
+    if not message:
+        assert accuracy > 90
+        return
+    assert re.fullmatch(
+        rf"epoch \d: \d+\.\d\d % is what guessing gives, with learning_rate {rate:g} "
+        r"\(\d+\.\d{4} as the epoch began\)(, and every image gets the same answer)?\. "
+        r"Lower learning_rate or momentum(, or raise a rate next to 0)?; "
+        rf"whole epochs in {tmp_path}: \d",
+        message,
+    )
+    warning, _ = capsys.readouterr().out.splitlines()[-2:]  # the other is the epoch's row
+    assert "If it stays so, lower learning_rate or momentum" in warning
+
+
+def test_a_network_that_dies_is_stopped_and_leaves_what_it_had_learned(
+    small_mnist, tmp_path, capsys
+):
+    run = TrainingRun(small_mnist, tmp_path, epochs=4)
+    steps = len(run.train_loader)
+    before_step(run, 2 * steps + 2, kill)
+    with pytest.raises(utils.LearnsNothing, match=r"^epoch 4: .* whole epochs in .*: 2$"):
+        run.fit()
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "guessing" in line]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("epoch 3: ")
+
+    kept = TrainingRun(small_mnist, tmp_path)
+    kept.model.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
+    history = read_history(tmp_path / "history.csv")
+    assert len(history) == 2
+    _, accuracy = utils.test(kept.model, CPU, kept.test_loader)
+    assert accuracy == history[-1].test_accuracy > 50
+    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert len(checkpoint["history"]) == 2
+
+
+def test_one_epoch_of_guessing_is_told_and_forgiven(small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path, epochs=4)
+    steps = len(run.train_loader)
+    before_step(run, 2 * steps + 2, kill)
+    before_step(run, 3 * steps, revive)
+    history = run.fit()
+    assert [row.epoch for row in history] == [1, 2, 3, 4]
+    assert "epoch 3: " in capsys.readouterr().out
+    assert history[-1].test_accuracy > history[2].test_accuracy + 30
+    assert read_history(tmp_path / "history.csv") == history
+
+
+def test_a_slow_start_is_no_death(small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path, seed=3, epochs=2, learning_rate=0.002)
+    history = run.fit()
+    labels = run.test_loader.dataset.labels
+    guessing = 100 * labels.bincount().max().item() / TEST_COUNT
+    assert [row.test_accuracy <= guessing for row in history] == [True, True]
+    assert "epoch 2: 10.77 % is what guessing gives" in capsys.readouterr().out
+
+
+def test_a_rate_next_to_0_is_to_be_raised(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path, epochs=20, learning_rate=1e-12)
+    with pytest.raises(utils.LearnsNothing, match=r"learning_rate 1e-12 .* raise a rate next to 0"):
+        run.fit()
