@@ -202,8 +202,8 @@ class LearnsNothing(UserError):
     """The network guesses, and stays there."""
 
 
-# Early on, a single step can have a gradient that throws a network without batch norm in its last
-# block back to guessing; most gradients are shorter.
+# Most gradients of the first epoch are longer. At their full length the network can lose again
+# what it has learned, for its last block has no batch norm.
 MAX_GRADIENT_NORM = 1.0
 
 
@@ -216,6 +216,9 @@ def train(
     bar: tqdm | None = None,
 ) -> tuple[float, float]:
     """Train for one epoch, with a step of the scheduler and of the bar after each batch.
+
+    A gradient longer than MAX_GRADIENT_NORM is shortened to it, as in Pascanu et al., "On the
+    difficulty of training recurrent neural networks" (2013).
 
     Returns:
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
