@@ -64,34 +64,33 @@ def test_a_high_rate_learns_or_says_so(rate, allowed, small_mnist, tmp_path, cap
 def test_a_network_that_dies_is_stopped_and_leaves_what_it_had_learned(
     small_mnist, tmp_path, capsys
 ):
-    run = TrainingRun(small_mnist, tmp_path, epochs=4)
-    steps = len(run.train_loader)
-    before_step(run, 2 * steps + 2, kill)
-    with pytest.raises(utils.LearnsNothing, match=r"^epoch 4: .* whole epochs in .*: 2$"):
+    run = TrainingRun(small_mnist, tmp_path, epochs=3)
+    before_step(run, len(run.train_loader) + 2, kill)
+    with pytest.raises(utils.LearnsNothing, match=r"^epoch 3: .* whole epochs in .*: 1$"):
         run.fit()
     warnings = [line for line in capsys.readouterr().out.splitlines() if "guessing" in line]
     assert len(warnings) == 1
-    assert warnings[0].startswith("epoch 3: ")
+    assert warnings[0].startswith("epoch 2: ")
 
     kept = TrainingRun(small_mnist, tmp_path)
     kept.model.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
     history = read_history(tmp_path / "history.csv")
-    assert len(history) == 2
+    assert len(history) == 1
     _, accuracy = utils.test(kept.model, CPU, kept.test_loader)
-    assert accuracy == history[-1].test_accuracy > 50
+    assert accuracy == history[-1].test_accuracy > 20
     checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
-    assert len(checkpoint["history"]) == 2
+    assert len(checkpoint["history"]) == 1
 
 
 def test_one_epoch_of_guessing_is_told_and_forgiven(small_mnist, tmp_path, capsys):
-    run = TrainingRun(small_mnist, tmp_path, epochs=4)
+    run = TrainingRun(small_mnist, tmp_path, epochs=3)
     steps = len(run.train_loader)
-    before_step(run, 2 * steps + 2, kill)
-    before_step(run, 3 * steps, revive)
+    before_step(run, steps + 2, kill)
+    before_step(run, 2 * steps, revive)
     history = run.fit()
-    assert [row.epoch for row in history] == [1, 2, 3, 4]
-    assert "epoch 3: " in capsys.readouterr().out
-    assert history[-1].test_accuracy > history[2].test_accuracy + 30
+    assert [row.epoch for row in history] == [1, 2, 3]
+    assert "epoch 2: " in capsys.readouterr().out
+    assert history[-1].test_accuracy > history[1].test_accuracy + 30
     assert read_history(tmp_path / "history.csv") == history
 
 

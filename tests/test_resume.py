@@ -36,20 +36,21 @@ def without_seconds(history):
     return [replace(row, seconds=0) for row in history]
 
 
-@pytest.mark.parametrize(("epoch", "step"), [(1, 5), (2, 0), (3, 7)])
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(epoch, step, small_mnist, tmp_path):
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(small_mnist, tmp_path):
     whole = TrainingRun(small_mnist, tmp_path / "whole", epochs=3)
     expected = whole.fit()
-    killed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
-    cut_off(killed, Killed(), epoch, step)
-    with pytest.raises(Killed):
-        killed.fit()
-    resumed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
-    history = resumed.fit()
-    assert torch.equal(resumed.weights(), whole.weights())
-    assert without_seconds(history) == without_seconds(expected)
-    saved = read_history(tmp_path / "killed" / "history.csv")
-    assert without_seconds(saved) == without_seconds(expected)
+    for epoch, step in ((1, 5), (2, 0), (3, 7)):
+        folder = tmp_path / f"killed in epoch {epoch}"
+        killed = TrainingRun(small_mnist, folder, epochs=3)
+        cut_off(killed, Killed(), epoch, step)
+        with pytest.raises(Killed):
+            killed.fit()
+        resumed = TrainingRun(small_mnist, folder, epochs=3)
+        history = resumed.fit()
+        assert torch.equal(resumed.weights(), whole.weights())
+        assert without_seconds(history) == without_seconds(expected)
+        saved = read_history(folder / "history.csv")
+        assert without_seconds(saved) == without_seconds(expected)
 
 
 def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
