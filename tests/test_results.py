@@ -2,7 +2,7 @@
 
 import csv
 import re
-from statistics import median_low
+from statistics import mean, median_low, stdev
 
 import pytest
 
@@ -94,9 +94,29 @@ def test_one_epoch_counts_with_every_seed():
     assert words in RESULTS
 
 
+def test_what_the_start_costs_is_in_both_pages():
+    folder = ROOT / "results" / "start"
+    ends = {}
+    for name, words in (("before", "before"), ("after", "with this start")):
+        histories = summary.read_seeds(folder / name)
+        assert list(histories) == list(range(1, 9))
+        assert all(len(history) == 19 for history in histories.values())
+        ends[name] = [history[-1].test_accuracy for history in histories.values()]
+        cells = [f"{end:.2f}" for end in ends[name]]
+        cells.append(f"{mean(ends[name]):.3f} ± {stdev(ends[name]):.3f}")
+        assert f"| [{words}](start/{name}), % | {' | '.join(cells)} |" in RESULTS
+    costs = [before - after for before, after in zip(*ends.values(), strict=True)]
+    cost, error = mean(costs), stdev(costs) / len(costs) ** 0.5
+    assert f"{cost:.3f} lower in the mean of the pairs, with a standard error of {error:.3f}" in (
+        RESULTS
+    )
+    link = f"[{cost:.3f} points](results/README.md#the-start) of validation accuracy"
+    assert f"{link}, give or take {error:.3f}" in README
+
+
 def test_the_mean_at_the_top_is_that_of_the_table():
-    mean = re.search(r"at the last epoch \| (\d+\.\d+) ±", README)[1]
-    assert f"to {mean} % test accuracy" in README
+    shown = re.search(r"at the last epoch \| (\d+\.\d+) ±", README)[1]
+    assert f"to {shown} % test accuracy" in README
 
 
 def test_the_committed_notebook_is_seed_1():
