@@ -16,7 +16,8 @@ class Net(nn.Module):
     Every 3x3 convolution widens what a pixel has seen; the 1x1 convolutions after it shrink
     32 channels to 8 before the next block, which is where most of the parameters are saved.
     There is no fully connected layer: one channel a digit, averaged over its 6x6 map. The
-    weights start as in He et al., "Delving Deep into Rectifiers" (2015), the biases at 0.
+    last block has no batch norm, and starts as in He et al., "Delving Deep into Rectifiers"
+    (2015), with biases at 0.
 
     Args:
         dropout: probability of zeroing an activation after the first two 1x1 convolutions.
@@ -61,8 +62,8 @@ class Net(nn.Module):
             nn.Conv2d(32, 10, 1),  #            10 x 6 x 6     sees 22x22
             nn.AvgPool2d(6),  #                 10 x 1 x 1     sees 32x32: the whole image
         )
-        # PyTorch's own start is too faint for the last block, which has no batch norm.
-        for layer in self.modules():
+        # PyTorch's own start is too faint where no batch norm follows.
+        for layer in self.digits:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
