@@ -70,15 +70,19 @@ def test_notebook_runs_end_to_end(run_notebook, tmp_path):
     assert [row.epoch for row in read_history(output_dir / "history.csv")] == [1, 2]
 
 
-def without_pictures(source):
-    """Leave out the cells that draw, which take most of the time; all but the mistakes."""
-    return "" if source.startswith("plots.") and "mistakes" not in source else source
+def without_pictures(source, but="nothing"):
+    """Leave out the cells that draw, which take most of the time."""
+    return "" if source.startswith("plots.") and but not in source else source
 
 
 def test_notebook_may_start_from_the_trained_weights(run_notebook, tmp_path):
     output_dir = tmp_path / "run"
     weights = str(ROOT / "results" / "net.pt")
-    text = run_notebook(edit=without_pictures, output_dir=str(output_dir), weights=weights)
+    text = run_notebook(
+        edit=lambda source: without_pictures(source, but="mistakes"),
+        output_dir=str(output_dir),
+        weights=weights,
+    )
     assert "weights from" in text
     assert not (output_dir / "history.csv").exists()
     assert (output_dir / "mistakes.png").exists()
@@ -116,6 +120,11 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
     return run
 
 
+def without_install(source):
+    """Leave out the installation, of which one session is enough."""
+    return "\n".join(line for line in source.splitlines() if "%pip" not in line)
+
+
 def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(run_in_colab):
     """The first kernel dies while it saves its second epoch; the second one is a fresh one."""
     dying = """import os
@@ -135,7 +144,7 @@ utils.save_weights = save_or_die
     with pytest.raises(DeadKernelError):
         run_in_colab(
             "lost",
-            edit=lambda s: s if "check_settings(" not in s else f"{dying}\n{s}",
+            edit=lambda s: f"{dying}\n{s}" if "check_settings(" in s else without_install(s),
             epochs=3,
         )
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 2
