@@ -34,16 +34,17 @@ problems = st.builds(
     weights=st.tuples(*[numbers] * 8),
 )
 
-# Goes to each address in turn, and leaves in the document what `look` then finds.
+# Goes to each address in turn, and leaves in the document what its look then finds.
 PROBE = """
 <script>
 (async () => {
   const found = [];
-  for (const address of ADDRESSES) {
+  for (const [address, look] of [VISITS]) {
     const gone = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
+    history.replaceState(null, "", "#");
     location.hash = address;
     await gone;
-    found.push((() => { LOOK })());
+    found.push(look());
   }
   document.body.replaceChildren(html("pre", { id: "found" }, JSON.stringify(found)));
 })();
@@ -87,17 +88,33 @@ def browse(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def probe(browse, tmp_path_factory):
-    """Send the page to many addresses in one run of the browser; gives what is seen at each."""
+    """Go to addresses with a look at each, in one run of the browser; gives what is seen."""
 
-    def see(addresses, look, page=TRACKED):
-        script = PROBE.replace("ADDRESSES", json.dumps(addresses)).replace("LOOK", look)
+    def see(visits, page=TRACKED):
+        written = ",".join(f"[{json.dumps(address)}, () => {{{look}}}]" for address, look in visits)
         copy = tmp_path_factory.mktemp("probe") / "page.html"
+        script = PROBE.replace("VISITS", written)
         copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
         document, complaints = browse(copy, "weight=w2")
         assert complaints == []
         return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
 
     return see
+
+
+VISITS = []  # to the tracked page, all in one run of the browser, for its start takes the time
+
+
+def visit(addresses, look):
+    """Plan a visit to each address; what was seen there is then at `seen[...]` of the result."""
+    VISITS.extend((address, look) for address in addresses)
+    return slice(len(VISITS) - len(addresses), len(VISITS))
+
+
+@pytest.fixture(scope="module")
+def seen(probe):
+    """What all the planned visits saw."""
+    return probe(VISITS)
 
 
 def address(problem, rate, **more):
@@ -123,10 +140,12 @@ def assert_rows_agree(seen, problem, rate, steps):
 # --- Numbers ------------------------------------------------------------------------------
 
 
-def test_every_column_is_that_of_numpy(probe):
-    places = [(rate, step) for rate in LEARNING_RATES for step in (0, 1, 50, 100)]
-    seen = probe([address(Problem(), rate, step=step) for rate, step in places], SEE_ROWS)
-    for (rate, step), rows in zip(places, seen, strict=True):
+PLACES = [(rate, step) for rate in LEARNING_RATES for step in (0, 1, 50, 100)]
+COLUMNS_AT_PLACES = visit([address(Problem(), rate, step=step) for rate, step in PLACES], SEE_ROWS)
+
+
+def test_every_column_is_that_of_numpy(seen):
+    for (rate, step), rows in zip(PLACES, seen[COLUMNS_AT_PLACES], strict=True):
         neighbours = [it for it in (step - 1, step, step + 1) if 0 <= it <= 100]
         assert [int(it) for it in rows] == neighbours
         assert_rows_agree(rows, Problem(), rate, neighbours)
@@ -142,10 +161,9 @@ cases_of_hypothesis = st.lists(
 def test_every_column_of_other_numbers_is_that_of_numpy(probe, cases):
     steps = [0, 1, 50, 100]
     look = f"return {steps}.map((step) => COLUMNS.map((column) => rows[step][column]));"
-    for (problem, rate), seen in zip(
-        cases, probe([address(*it) for it in cases], look), strict=True
-    ):
-        np.testing.assert_allclose(seen, descend(problem, rate, 100)[steps], rtol=1e-12, atol=1e-15)
+    seen = probe([(address(*it), look) for it in cases])
+    for (problem, rate), rows in zip(cases, seen, strict=True):
+        np.testing.assert_allclose(rows, descend(problem, rate, 100)[steps], rtol=1e-12, atol=1e-15)
 
 
 def test_workbook_page_and_command_line_give_the_same_numbers(probe, recalculate, tmp_path, capsys):
@@ -160,7 +178,8 @@ def test_workbook_page_and_command_line_give_the_same_numbers(probe, recalculate
     computed = openpyxl.load_workbook(recalculate(plain), data_only=True)
     np.testing.assert_allclose(table_of(computed, "LR 3.0"), printed, rtol=1e-12, atol=1e-15)
     steps = range(1, 20, 3)
-    pages = probe([f"step={it}" for it in steps], SEE_ROWS, tmp_path / "Back_Propagation.html")
+    visits = [(f"step={it}", SEE_ROWS) for it in steps]
+    pages = probe(visits, tmp_path / "Back_Propagation.html")
     shown = {int(step): row for page in pages for step, row in page.items()}
     assert sorted(shown) == list(range(21))
     for step, row in shown.items():
@@ -168,20 +187,30 @@ def test_workbook_page_and_command_line_give_the_same_numbers(probe, recalculate
         np.testing.assert_allclose(values, printed[step], rtol=1e-12, atol=1e-15)
 
 
-def test_a_thousand_steps_are_computed_in_20_ms(probe):
-    look = """
-      const given = Object.fromEntries(Object.keys(GIVEN).map((it) => [it, settings[it]]));
-      const began = performance.now();
-      for (let run = 0; run < 20; run++) descend(given, settings.eta, 1000);
-      return (performance.now() - began) / 20;
+MILLISECONDS = visit(
+    ["eta=1.5"],
     """
-    assert probe(["eta=1.5"], look)[0] < 20
+    const given = Object.fromEntries(Object.keys(GIVEN).map((it) => [it, settings[it]]));
+    const began = performance.now();
+    for (let run = 0; run < 20; run++) descend(given, settings.eta, 1000);
+    return (performance.now() - began) / 20;
+""",
+)
 
 
-def test_where_the_error_is_no_longer_finite_the_page_says_so(probe):
-    look = 'return document.getElementById("message").textContent'
-    far = {"t1": 1e10, "eta": 1e300}
-    told, told_late, fine = probe([urlencode(far), urlencode(far | {"step": 9}), "step=3"], look)
+def test_a_thousand_steps_are_computed_in_20_ms(seen):
+    assert seen[MILLISECONDS][0] < 20
+
+
+FAR_AWAY = {"t1": 1e10, "eta": 1e300}
+MESSAGES_FAR_AWAY = visit(
+    [urlencode(FAR_AWAY), urlencode(FAR_AWAY | {"step": 9}), "step=3"],
+    'return document.getElementById("message").textContent',
+)
+
+
+def test_where_the_error_is_no_longer_finite_the_page_says_so(seen):
+    told, told_late, fine = seen[MESSAGES_FAR_AWAY]
     with np.errstate(all="ignore"):
         errors = descend(Problem(targets=(1e10, 0.5)), 1e300, 9)[:, COLUMNS.index("E_total")]
     first = int(np.flatnonzero(~np.isfinite(errors))[0])
@@ -203,12 +232,16 @@ def numbers_apart(lines):
     return re.sub(pattern, "#", text), [float(it) for it in re.findall(pattern, text)]
 
 
-def test_the_derivation_of_each_weight_is_that_of_explain(probe):
-    other = Problem((0.9, -0.4), (-1, 2), (-1, *Problem().weights[1:]))
-    cases = [(Problem(), weight, 0, 0.5) for weight in WEIGHTS]
-    cases += [(other, weight, 37, 2) for weight in WEIGHTS]
-    seen = probe([address(it[0], it[3], step=it[2], weight=it[1]) for it in cases], SEE_DERIVATION)
-    for case, lines in zip(cases, seen, strict=True):
+OTHER = Problem((0.9, -0.4), (-1, 2), (-1, *Problem().weights[1:]))
+CASES = [(Problem(), weight, 0, 0.5) for weight in WEIGHTS]
+CASES += [(OTHER, weight, 37, 2) for weight in WEIGHTS]
+DERIVATIONS = visit(
+    [address(it[0], it[3], step=it[2], weight=it[1]) for it in CASES], SEE_DERIVATION
+)
+
+
+def test_the_derivation_of_each_weight_is_that_of_explain(seen):
+    for case, lines in zip(CASES, seen[DERIVATIONS], strict=True):
         _, *told = explanation(*case).replace("(−", "(-").splitlines()
         text, values = numbers_apart(lines)
         right_text, right_values = numbers_apart(told)
@@ -216,15 +249,20 @@ def test_the_derivation_of_each_weight_is_that_of_explain(probe):
         np.testing.assert_allclose(values, right_values, rtol=1e-9, atol=1e-15)
 
 
-def test_every_link_has_its_place_in_the_drawing(probe):
-    """On the line of its weight, or at the neuron it belongs to: no two in one place."""
-    look = """
-      return linksOf(settings.weight).map(({ symbol, path }, index) => {
-        const circle = document.querySelectorAll("#network .badge circle")[index];
-        return [symbol, path, circle.cx.baseVal.value, circle.cy.baseVal.value];
-      });
+BADGES = visit(
+    ["weight=w1", "weight=w8"],
     """
-    first, last = probe(["weight=w1", "weight=w8"], look)
+    return linksOf(settings.weight).map(({ symbol, path }, index) => {
+      const circle = document.querySelectorAll("#network .badge circle")[index];
+      return [symbol, path, circle.cx.baseVal.value, circle.cy.baseVal.value];
+    });
+""",
+)
+
+
+def test_every_link_has_its_place_in_the_drawing(seen):
+    """On the line of its weight, or at the neuron it belongs to: no two in one place."""
+    first, last = seen[BADGES]
     assert [symbol for symbol, *_ in last] == ["∂E/∂a_o2", "∂a_o2/∂o2", "∂o2/∂w8"]
     assert {path for _, path, *_ in last} == {"second"}
     paths = [path for _, path, *_ in first]
@@ -242,75 +280,95 @@ def test_edges_join_the_neurons_that_the_pictures_join():
 # --- Address and entries ------------------------------------------------------------------
 
 
-def test_a_damaged_address_gives_the_defaults_and_says_so(probe):
-    damages = ["eta=abc", "eta=0", "w1=1e999", "step=101", "steps=0", "weight=w9", "toString=1"]
-    damages += ["step=1.5", "%E0%A4%A", "i1=", "eta"]
-    look = 'return [document.getElementById("message").textContent, settings.eta, settings.step]'
-    *told, after = probe([*(f"step=7&{it}" for it in damages), "step=7"], look)
-    for damage, (message, eta, step) in zip(damages, told, strict=True):
+DAMAGES = ["eta=abc", "eta=0", "w1=1e999", "step=101", "steps=0", "weight=w9", "toString=1"]
+DAMAGES += ["step=1.5", "%E0%A4%A", "i1=", "eta"]
+DAMAGED = visit(
+    [*(f"step=7&{it}" for it in DAMAGES), "step=7"],
+    'return [document.getElementById("message").textContent, settings.eta, settings.step]',
+)
+
+
+def test_a_damaged_address_gives_the_defaults_and_says_so(seen):
+    *told, after = seen[DAMAGED]
+    for damage, (message, eta, step) in zip(DAMAGES, told, strict=True):
         assert message.startswith("The address is damaged at “"), damage
         assert "\n" not in message
         assert (eta, step) == (0.5, 0)
     assert after == ["", 0.5, 7]
 
 
-def test_an_address_brings_back_all_that_was_set(probe):
-    look = """
-      change({ eta: 0.123, step: 8, steps: 12, weight: "w7", scale: "log", w3: -1e-7, t2: 1e21 });
-      writeAddress();
-      const [read, damage] = readAddress(location.hash.slice(1));
-      return [Object.entries(settings).every(([name, value]) => read[name] === value), damage,
-              location.hash];
+KEPT = visit(
+    ["step=1"],
     """
-    ((same, damage, fragment),) = probe(["step=1"], look)
+    change({ eta: 0.123, step: 8, steps: 12, weight: "w7", scale: "log", w3: -1e-7, t2: 1e21 });
+    writeAddress();
+    const [read, damage] = readAddress(location.hash.slice(1));
+    return [Object.entries(settings).every(([name, value]) => read[name] === value), damage,
+            location.hash];
+""",
+)
+
+
+def test_an_address_brings_back_all_that_was_set(seen):
+    ((same, damage, fragment),) = seen[KEPT]
     assert (same, damage) == (True, "")
     assert "i1" not in fragment  # what is as it was stands in no address
 
 
-def test_a_wrong_entry_is_marked_where_it_stands_and_changes_nothing_else(probe):
-    look = """
-      const before = document.getElementById("network").innerHTML;
-      return ["eta", "w5", "steps"].flatMap((id) => ["abc", "", "1e999", "0,5", "-"].map((text) => {
-        const box = document.getElementById(id);
-        box.value = text;
-        box.dispatchEvent(new Event("input"));
-        const marked = box.getAttribute("aria-invalid");
-        const words = document.getElementById(`${id}-wrong`).textContent;
-        const same = document.getElementById("network").innerHTML === before;
-        box.value = id === "steps" ? "100" : "0.4";
-        box.dispatchEvent(new Event("input"));
-        const healed = box.getAttribute("aria-invalid") === "false";
-        change({ eta: 0.5 });
-        return [marked, words !== "", same, healed];
-      }));
+ENTRIES = visit(
+    ["step=2"],
     """
-    (entries,) = probe(["step=2"], look)
+    const before = document.getElementById("network").innerHTML;
+    return ["eta", "w5", "steps"].flatMap((id) => ["abc", "", "1e999", "0,5", "-"].map((text) => {
+      const box = document.getElementById(id);
+      box.value = text;
+      box.dispatchEvent(new Event("input"));
+      const marked = box.getAttribute("aria-invalid");
+      const words = document.getElementById(`${id}-wrong`).textContent;
+      const same = document.getElementById("network").innerHTML === before;
+      box.value = id === "steps" ? "100" : "0.4";
+      box.dispatchEvent(new Event("input"));
+      const healed = box.getAttribute("aria-invalid") === "false";
+      change({ eta: 0.5 });
+      return [marked, words !== "", same, healed];
+    }));
+""",
+)
+
+
+def test_a_wrong_entry_is_marked_where_it_stands_and_changes_nothing_else(seen):
+    (entries,) = seen[ENTRIES]
     assert entries == [["true", True, True, True]] * 15
 
 
-def test_the_buttons_do_what_they_say(probe):
-    look = """
-      const press = (id) => document.getElementById(id).click();
-      const told = [];
-      press("forward"); press("forward"); press("back");
-      told.push(settings.step);
-      document.querySelector('#rates [value="2"]').click();
-      told.push(settings.eta);
-      document.querySelector('#network [data-weight="w6"] .hit').dispatchEvent(
-        new MouseEvent("click", { bubbles: true }));
-      told.push(settings.weight, document.querySelector("[name=weight]:checked").value);
-      change({ i1: 3, steps: 50 });
-      press("reset");
-      told.push(settings.i1, settings.eta, settings.steps);
-      const slider = document.getElementById("eta-slider");
-      for (const power of [-2, -0.7, 0.3, 1]) {
-        slider.value = power;
-        slider.dispatchEvent(new Event("input"));
-        told.push(settings.eta);
-      }
-      return told;
+PRESSED = visit(
+    ["step=4"],
     """
-    (told,) = probe(["step=4"], look)
+    const press = (id) => document.getElementById(id).click();
+    const told = [];
+    press("forward"); press("forward"); press("back");
+    told.push(settings.step);
+    document.querySelector('#rates [value="2"]').click();
+    told.push(settings.eta);
+    document.querySelector('#network [data-weight="w6"] .hit').dispatchEvent(
+      new MouseEvent("click", { bubbles: true }));
+    told.push(settings.weight, document.querySelector("[name=weight]:checked").value);
+    change({ i1: 3, steps: 50 });
+    press("reset");
+    told.push(settings.i1, settings.eta, settings.steps);
+    const slider = document.getElementById("eta-slider");
+    for (const power of [-2, -0.7, 0.3, 1]) {
+      slider.value = power;
+      slider.dispatchEvent(new Event("input"));
+      told.push(settings.eta);
+    }
+    return told;
+""",
+)
+
+
+def test_the_buttons_do_what_they_say(seen):
+    (told,) = seen[PRESSED]
     assert told == [5, 2, "w6", "w6", 0.05, 0.5, 100, 0.01, 0.2, 2, 10]
 
 
