@@ -6,6 +6,8 @@ import shutil
 import nbformat
 import papermill
 import pytest
+from jupyter_client import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -20,7 +22,7 @@ def run_notebook(digits, tmp_path, monkeypatch):
     """Run a copy of the notebook on the small data, whose checksums an added cell sets."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
-    def run(edit=lambda source: source, folder=ROOT, **parameters):
+    def run(kernel=None, edit=lambda source: source, folder=ROOT, **parameters):
         notebook = nbformat.read(ROOT / "S6.ipynb", as_version=4)
         for cell in notebook.cells:
             cell.source = edit(cell.source)
@@ -35,10 +37,19 @@ def run_notebook(digits, tmp_path, monkeypatch):
             parameters=settings,
             cwd=folder,
             progress_bar=False,
+            km=kernel,
         )
         return printed(executed)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    """One kernel for several runs, as of a reader who runs all cells once more."""
+    manager = AsyncKernelManager()
+    yield manager
+    run_sync(manager.shutdown_kernel)(now=True)
 
 
 def printed(notebook):
@@ -51,9 +62,9 @@ def printed(notebook):
     )
 
 
-def test_notebook_runs_end_to_end(run_notebook, tmp_path):
+def test_notebook_runs_end_to_end(run_notebook, kernel, tmp_path):
     output_dir = tmp_path / "run"
-    text = run_notebook(output_dir=str(output_dir), epochs=2)
+    text = run_notebook(kernel, output_dir=str(output_dir), epochs=2)
     assert "Not in Colab: nothing to mount and nothing to install." in text
     assert "Total params: 17,466" in text
     assert sorted(file.name for file in output_dir.iterdir()) == [
@@ -75,10 +86,11 @@ def without_pictures(source, but="nothing"):
     return "" if source.startswith("plots.") and but not in source else source
 
 
-def test_notebook_may_start_from_the_trained_weights(run_notebook, tmp_path):
+def test_notebook_may_start_from_the_trained_weights(run_notebook, kernel, tmp_path):
     output_dir = tmp_path / "run"
     weights = str(ROOT / "results" / "net.pt")
     text = run_notebook(
+        kernel,
         edit=lambda source: without_pictures(source, but="mistakes"),
         output_dir=str(output_dir),
         weights=weights,
@@ -154,10 +166,10 @@ utils.save_weights = save_or_die
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 3
 
 
-def test_a_bad_setting_ends_in_one_line_before_any_training(run_notebook, tmp_path):
+def test_a_bad_setting_ends_in_one_line_before_any_training(run_notebook, kernel, tmp_path):
     output_dir = tmp_path / "run"
     with pytest.raises(PapermillExecutionError) as error:
-        run_notebook(output_dir=str(output_dir), batch_size="many")
+        run_notebook(kernel, output_dir=str(output_dir), batch_size="many")
     assert error.value.ename == "SettingsError"
     assert error.value.evalue == "batch_size must be a whole number, 1 or more, not 'many'"
     assert error.value.traceback == [f"SettingsError: {error.value.evalue}"]
