@@ -100,6 +100,14 @@ def test_notebook_may_start_from_the_trained_weights(run_notebook, kernel, tmp_p
     assert (output_dir / "mistakes.png").exists()
 
 
+COLAB = {  # what stands in for it: where Drive is mounted and what pip is asked for is printed
+    "google/colab/__init__.py": "",
+    "google/colab/drive.py": "def mount(folder):\n    print('mounted at', folder)\n",
+    "pip/__init__.py": "",
+    "pip/__main__.py": "import sys\nprint('pip', *sys.argv[1:])\n",
+}
+
+
 @pytest.fixture
 def run_in_colab(run_notebook, tmp_path, monkeypatch):
     """Run the notebook with a stand-in google.colab, whose Drive is a folder with the project."""
@@ -109,10 +117,10 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
         shutil.copy(file, project)
     for folder in ("mnist", "common", "Test_Images"):
         shutil.copytree(ROOT / folder, project / folder)
-    package = tmp_path / "stand-in" / "google" / "colab"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "drive.py").write_text("def mount(folder):\n    print('mounted at', folder)\n")
+    for name, program in COLAB.items():
+        file = tmp_path / "stand-in" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(program)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
 
     def run(name, edit=lambda source: source, **settings):
@@ -130,11 +138,6 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
 
     run.output_dir = project / "runs" / "mnist"
     return run
-
-
-def without_install(source):
-    """Leave out the installation, of which one session is enough."""
-    return "\n".join(line for line in source.splitlines() if "%pip" not in line)
 
 
 def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(run_in_colab):
@@ -156,12 +159,13 @@ utils.save_weights = save_or_die
     with pytest.raises(DeadKernelError):
         run_in_colab(
             "lost",
-            edit=lambda s: f"{dying}\n{s}" if "check_settings(" in s else without_install(s),
+            edit=lambda source: f"{dying}\n{source}" if "check_settings(" in source else source,
             epochs=3,
         )
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 2
     text = run_in_colab("fresh", epochs=3)
     assert "mounted at /content/drive" in text
+    assert "pip install --quiet -r requirements.txt" in text
     assert "resuming after epoch 1 of 3" in text
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 3
 
