@@ -169,7 +169,8 @@ def test_bad_options_are_named(words, complaint, capsys):
 
 def test_an_unwritable_folder_is_named(tmp_path, capsys):
     (tmp_path / "file").touch()
-    assert main(["build", "--out", str(tmp_path / "file" / "x")]) == 2
+    words = ["--learning-rates", "0.3", "--steps", "5", "--out", str(tmp_path / "file" / "x")]
+    assert main(words) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "cannot write" in error

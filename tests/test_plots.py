@@ -36,7 +36,7 @@ def test_samples_are_drawn(small_mnist, tmp_path):
     check_picture(tmp_path / "samples.png")
 
 
-@pytest.mark.parametrize("wrong", [0, 3, 130])
+@pytest.mark.parametrize("wrong", [0, 130])
 def test_pictures_of_mistakes(wrong, small_mnist, tmp_path):
     _, test_data = utils.load_mnist(small_mnist, CPU, utils.to_unit_range, utils.to_unit_range)
     guesses = test_data.labels.clone()

@@ -39,7 +39,7 @@ def without_seconds(history):
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(small_mnist, tmp_path):
     whole = TrainingRun(small_mnist, tmp_path / "whole", epochs=3)
     expected = whole.fit()
-    for epoch, step in ((1, 5), (2, 0), (3, 7)):
+    for epoch, step in ((2, 0), (3, 7)):
         folder = tmp_path / f"killed in epoch {epoch}"
         killed = TrainingRun(small_mnist, folder, epochs=3)
         cut_off(killed, Killed(), epoch, step)
