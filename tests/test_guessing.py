@@ -106,6 +106,7 @@ def test_a_slow_start_is_no_death(small_mnist, tmp_path, capsys):
 
 
 def test_a_rate_next_to_0_is_to_be_raised(small_mnist, tmp_path):
+    # With seed 2 the loss rises in the second epoch already, with others some epochs later.
     run = TrainingRun(small_mnist, tmp_path, seed=2, epochs=20, learning_rate=1e-12)
     with pytest.raises(utils.LearnsNothing, match=r"learning_rate 1e-12 .* raise a rate next to 0"):
         run.fit()
