@@ -145,14 +145,11 @@ class Evaluator:
         self._work -= len(operand.shape)
         if self._work < 0:
             raise Unevaluable("there are too many different ones")
-        function, order = _compiled(operand.shape)
+        _, order = _compiled(operand.shape)
         values = [self.evaluate(operand.operands[index], numbers) for index in order]
-        try:
-            with np.errstate(all="ignore"):
-                result = np.asarray(function(*values), object).ravel()
-        except Exception:  # the library raises nearly anything
-            raise Unevaluable("the numbers in them do not fit") from None
-        return float(result[0]) if result.size == 1 and _is_real(result[0]) else np.nan
+        if any(isinstance(value, np.ndarray) for value in values):
+            return _computed.__wrapped__(operand.shape, *values)  # a range is no key of a cache
+        return _computed(operand.shape, *values)
 
     def _follow(
         self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None], above: set[Cell]
@@ -310,6 +307,19 @@ def _compiled(shape: str) -> tuple[Callable[..., Any], tuple[int, ...]]:
         return function, tuple(int(name.split("_")[1]) - 1 for name in function.inputs)
     except Exception:  # the library raises nearly anything
         raise Unevaluable("they are no formulas") from None
+
+
+# The same formulas, tried at the same points, stand in one workbook after another.
+@functools.lru_cache(maxsize=16_384, typed=True)
+def _computed(shape: str, *values: Any) -> float:
+    """Compute a shape at the values of its arguments; NaN for one of the spreadsheet's errors."""
+    function, _ = _compiled(shape)
+    try:
+        with np.errstate(all="ignore"):
+            result = np.asarray(function(*values), object).ravel()
+    except Exception:  # the library raises nearly anything
+        raise Unevaluable("the numbers in them do not fit") from None
+    return float(result[0]) if result.size == 1 and _is_real(result[0]) else np.nan
 
 
 def _is_real(value: Any) -> bool:
