@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from matplotlib.figure import Figure
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from common import png_bytes, write_whole
 from mnist.history import Epoch, read_history
@@ -25,7 +25,7 @@ def read_seeds(folder: Path) -> dict[int, list[Epoch]]:
 
 def interval_of_mean(values: list[float]) -> tuple[float, float]:
     """The 95 % interval of the mean of normally distributed values, by Student's t."""
-    half = t.ppf(0.975, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    half = stdtrit(len(values) - 1, 0.975) * stdev(values) / math.sqrt(len(values))
     return mean(values) - half, mean(values) + half
 
 

@@ -1,7 +1,7 @@
 """What several tests are given: small data, sheets, the command line; no network is needed.
 
-What needs torch is imported where it is used: the process that only hands out the tests to the
-cores can do without, and starts seconds earlier.
+What takes long to import is imported where it is used: the process that only hands out the tests
+to the cores can do without, and starts seconds earlier.
 """
 
 import os
@@ -10,11 +10,8 @@ import subprocess
 from pathlib import Path
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 import xlsxwriter
-
-from backprop.__main__ import main
 
 mpl.use("Agg")
 # The batches of the tests are too small for several threads, which wait for one another.
@@ -86,6 +83,7 @@ def recalculate(tmp_path_factory):
 @pytest.fixture
 def check(capsys):
     """Run the command; gives exit code, standard output and standard error."""
+    from backprop.__main__ import main
 
     def run(*arguments):
         code = main(["check", *map(str, arguments)])
@@ -97,5 +95,7 @@ def check(capsys):
 
 @pytest.fixture(autouse=True)
 def _close_figures():
+    import matplotlib.pyplot as plt
+
     yield
     plt.close("all")

@@ -1,5 +1,6 @@
 """The numpy core, judged by torch's autograd and by central differences."""
 
+import contextlib
 import csv
 import io
 
@@ -184,26 +185,48 @@ def pictures(rates):
     return {"Back_Propogation_Img.png", *curves, "Loss_Graph_All.png"}
 
 
-def test_build_writes_every_file_and_none_is_blank(tmp_path):
-    words = ["--learning-rates", "0.5", "2", "--steps", "20", "--out", str(tmp_path)]
-    assert main(words) == 0
-    drawn = pictures([0.5, 2])
-    names = {file.name for file in tmp_path.iterdir()}
-    assert names == {"Back_Propagation.xlsx", "Back_Propagation.html", *drawn}
-    for name in drawn:
-        pixels = matplotlib.image.imread(tmp_path / name)
+OWN_RATES = ["--learning-rates", "0.3", "2", "--steps", "5"]
+OWN_FILES = {"Back_Propagation.xlsx", "Back_Propagation.html", *pictures([0.3, 2])}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("built")
+    assert main([*OWN_RATES, "--out", str(folder)]) == 0
+    return folder
+
+
+def test_build_writes_every_file_and_none_is_blank(built):
+    assert {file.name for file in built.iterdir()} == OWN_FILES
+    for file in built.glob("*.png"):
+        pixels = matplotlib.image.imread(file)
         assert min(pixels.shape[:2]) > 300
         assert pixels[..., :3].std() > 0.05
 
 
-def test_build_repeats_byte_for_byte(tmp_path):
-    for folder in ("first", "second"):
-        words = ["--learning-rates", "0.3", "--steps", "5", "--out", str(tmp_path / folder)]
-        assert main(words) == 0
-    files = sorted((tmp_path / "first").iterdir())
-    assert len(files) == 5
-    for file in files:
-        assert file.read_bytes() == (tmp_path / "second" / file.name).read_bytes(), file.name
+@pytest.fixture(scope="module")
+def built_again(tmp_path_factory):
+    """The same build where nothing says where to; gives its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("built-again")
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(printed):
+        patch.chdir(folder)
+        assert main(OWN_RATES) == 0
+    return folder, printed.getvalue().splitlines()
+
+
+def test_a_build_of_ones_own_does_not_touch_tracked_files(built_again):
+    folder, printed = built_again
+    assert printed[0] == "runs/backprop/Back_Propagation.xlsx"
+    assert set(printed) == {f"runs/backprop/{name}" for name in OWN_FILES}
+    assert {file.name for file in folder.rglob("*.*")} == OWN_FILES
+
+
+def test_build_repeats_byte_for_byte(built, built_again):
+    folder, printed = built_again
+    for name in printed:
+        file = folder / name
+        assert file.read_bytes() == (built / file.name).read_bytes(), name
 
 
 def test_the_tracked_pictures_have_their_names():
@@ -211,11 +234,3 @@ def test_the_tracked_pictures_have_their_names():
         assert (ROOT / "Test_Images" / name).is_file()
     for ending in (".xlsx", ".html"):
         assert (ROOT / "backprop" / f"Back_Propagation{ending}").is_file()
-
-
-def test_a_build_of_ones_own_does_not_touch_tracked_files(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    main(["--learning-rates", "0.3", "--steps", "5"])
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "runs/backprop/Back_Propagation.xlsx"
-    assert sorted(printed) == sorted(f"runs/backprop/{p.name}" for p in tmp_path.rglob("*.*"))

@@ -81,9 +81,9 @@ def test_notebook_runs_end_to_end(run_notebook, kernel, tmp_path):
     assert [row.epoch for row in read_history(output_dir / "history.csv")] == [1, 2]
 
 
-def without_pictures(source, but="nothing"):
-    """Leave out the cells that draw, which take most of the time."""
-    return "" if source.startswith("plots.") and but not in source else source
+def without_pictures(source):
+    """Leave out the cells that only draw, which take most of the time."""
+    return "" if source.startswith("plots.") else source
 
 
 def test_notebook_may_start_from_the_trained_weights(run_notebook, kernel, tmp_path):
@@ -91,13 +91,23 @@ def test_notebook_may_start_from_the_trained_weights(run_notebook, kernel, tmp_p
     weights = str(ROOT / "results" / "net.pt")
     text = run_notebook(
         kernel,
-        edit=lambda source: without_pictures(source, but="mistakes"),
+        edit=without_pictures,
         output_dir=str(output_dir),
         weights=weights,
     )
     assert "weights from" in text
     assert not (output_dir / "history.csv").exists()
-    assert (output_dir / "mistakes.png").exists()
+    assert (output_dir / "confusion_matrix.png").exists()
+
+
+def test_a_bad_setting_ends_in_one_line_before_any_training(run_notebook, kernel, tmp_path):
+    output_dir = tmp_path / "run"
+    with pytest.raises(PapermillExecutionError) as error:
+        run_notebook(kernel, output_dir=str(output_dir), batch_size="many")
+    assert error.value.ename == "SettingsError"
+    assert error.value.evalue == "batch_size must be a whole number, 1 or more, not 'many'"
+    assert error.value.traceback == [f"SettingsError: {error.value.evalue}"]
+    assert not output_dir.exists()
 
 
 COLAB = {  # what stands in for it: where Drive is mounted and what pip is asked for is printed
@@ -121,14 +131,14 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
         file = tmp_path / "stand-in" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(program)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
 
-    def run(name, edit=lambda source: source, **settings):
-        content = tmp_path / name  # where the session starts; lost with it
+    def run(**settings):
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+        content = tmp_path / "content"  # where a session starts; lost with it
         content.mkdir()
         text = run_notebook(
-            edit=lambda source: edit(
-                without_pictures(source.replace("/content/drive/MyDrive/S6", str(project)))
+            edit=lambda source: without_pictures(
+                source.replace("/content/drive/MyDrive/S6", str(project))
             ),
             folder=content,
             **settings,
@@ -140,8 +150,10 @@ def run_in_colab(run_notebook, tmp_path, monkeypatch):
     return run
 
 
-def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(run_in_colab):
-    """The first kernel dies while it saves its second epoch; the second one is a fresh one."""
+def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(
+    run_notebook, kernel, run_in_colab
+):
+    """The kernel dies while it saves its second epoch, so this test is the last to use it."""
     dying = """import os
 
 save, saved = utils.save_weights, []
@@ -157,27 +169,20 @@ def save_or_die(model, path):
 utils.save_weights = save_or_die
 """
     with pytest.raises(DeadKernelError):
-        run_in_colab(
-            "lost",
-            edit=lambda source: f"{dying}\n{source}" if "check_settings(" in source else source,
+        run_notebook(
+            kernel,
+            edit=lambda source: without_pictures(
+                f"{dying}\n{source}" if "check_settings(" in source else source
+            ),
+            output_dir=str(run_in_colab.output_dir),
             epochs=3,
         )
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 2
-    text = run_in_colab("fresh", epochs=3)
+    text = run_in_colab(epochs=3)
     assert "mounted at /content/drive" in text
     assert "pip install --quiet -r requirements.txt" in text
     assert "resuming after epoch 1 of 3" in text
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 3
-
-
-def test_a_bad_setting_ends_in_one_line_before_any_training(run_notebook, kernel, tmp_path):
-    output_dir = tmp_path / "run"
-    with pytest.raises(PapermillExecutionError) as error:
-        run_notebook(kernel, output_dir=str(output_dir), batch_size="many")
-    assert error.value.ename == "SettingsError"
-    assert error.value.evalue == "batch_size must be a whole number, 1 or more, not 'many'"
-    assert error.value.traceback == [f"SettingsError: {error.value.evalue}"]
-    assert not output_dir.exists()
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def test_pictures_of_a_history(tmp_path):
 
 def test_samples_are_drawn(small_mnist, tmp_path):
     train_data, _ = utils.load_mnist(small_mnist, CPU, utils.to_unit_range, utils.to_unit_range)
-    plots.train_samples(train_data, tmp_path / "samples.png")
+    plots.train_samples(train_data, tmp_path / "samples.png", columns=3)
     check_picture(tmp_path / "samples.png")
 
 
