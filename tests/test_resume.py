@@ -1,6 +1,7 @@
 """Runs that are cut off, stopped, spoilt, or short of room."""
 
 import errno
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import torch
 
 import utils
 from common import UserError, write_whole
+from mnist import dataset
 from mnist.history import read_history
 from mnist.settings import SettingsError
-from tests.digits import TrainingRun
+from tests.digits import TrainingRun, md5_sums
 
 
 class Killed(BaseException):
@@ -19,7 +21,7 @@ class Killed(BaseException):
 
 
 def cut_off(run, error, epoch, step):
-    """Make a run's training loader raise in the middle of an epoch."""
+    """Make a run's training loader raise in the middle of an epoch, counted from its start on."""
     calls = {"left": (epoch - 1) * len(run.train_loader) + step}
     transform = run.train_loader.dataset.transform
 
@@ -32,25 +34,45 @@ def cut_off(run, error, epoch, step):
     run.train_loader.dataset.transform = counted
 
 
+def assert_weights(run, path):
+    """The run's model has the weights that were saved."""
+    saved = torch.load(path, weights_only=True)
+    assert all(torch.equal(saved[name], v) for name, v in run.model.state_dict().items())
+
+
 def without_seconds(history):
     return [replace(row, seconds=0) for row in history]
 
 
-def test_a_run_that_was_killed_ends_as_if_it_had_not_been(small_mnist, tmp_path):
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
+        TrainingRun(digits, folder).fit()
+    return folder
+
+
+@pytest.fixture
+def finished(trained, small_mnist, tmp_path):
+    """A copy of the folder of a run of one epoch that has ended."""
+    return shutil.copytree(trained, tmp_path / "finished")
+
+
+def test_a_run_that_was_killed_twice_ends_as_if_it_had_not_been(small_mnist, tmp_path):
     whole = TrainingRun(small_mnist, tmp_path / "whole", epochs=3)
     expected = whole.fit()
-    for epoch, step in ((2, 0), (3, 7)):
-        folder = tmp_path / f"killed in epoch {epoch}"
-        killed = TrainingRun(small_mnist, folder, epochs=3)
+    for epoch, step in ((2, 0), (2, 7)):  # the second one is the third of the whole run
+        killed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
         cut_off(killed, Killed(), epoch, step)
         with pytest.raises(Killed):
             killed.fit()
-        resumed = TrainingRun(small_mnist, folder, epochs=3)
-        history = resumed.fit()
-        assert torch.equal(resumed.weights(), whole.weights())
-        assert without_seconds(history) == without_seconds(expected)
-        saved = read_history(folder / "history.csv")
-        assert without_seconds(saved) == without_seconds(expected)
+    resumed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
+    history = resumed.fit()
+    assert torch.equal(resumed.weights(), whole.weights())
+    assert without_seconds(history) == without_seconds(expected)
+    saved = read_history(tmp_path / "killed" / "history.csv")
+    assert without_seconds(saved) == without_seconds(expected)
 
 
 def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
@@ -66,30 +88,28 @@ def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
     assert len(resumed) == 5
 
 
-def test_a_finished_run_is_not_trained_again(small_mnist, tmp_path, capsys):
-    first = TrainingRun(small_mnist, tmp_path)
-    expected = first.fit()
-    again = TrainingRun(small_mnist, tmp_path)
-    cut_off(again, AssertionError("it trains"), 1, 0)
-    assert again.fit() == expected
-    assert torch.equal(first.weights(), again.weights())
+def test_a_finished_run_is_not_trained_again(small_mnist, finished):
+    run = TrainingRun(small_mnist, finished)
+    cut_off(run, AssertionError("it trains"), 1, 0)
+    assert run.fit() == read_history(finished / "history.csv")
+    assert_weights(run, finished / "net.pt")
 
 
-def test_without_resume_a_run_starts_anew(small_mnist, tmp_path, capsys):
-    TrainingRun(small_mnist, tmp_path).fit()
-    capsys.readouterr()
-    TrainingRun(small_mnist, tmp_path, resume=False).fit()
+def test_without_resume_a_run_starts_anew(small_mnist, finished, capsys):
+    run = TrainingRun(small_mnist, finished, resume=False)
+    cut_off(run, Killed(), 1, 0)
+    with pytest.raises(Killed):
+        run.fit()
     assert capsys.readouterr().out.startswith("untrained: ")
 
 
-def test_other_settings_are_named_with_both_ways_on(small_mnist, tmp_path):
-    TrainingRun(small_mnist, tmp_path).fit()
-    checkpoint = (tmp_path / "checkpoint.pt").read_bytes()
+def test_other_settings_are_named_with_both_ways_on(small_mnist, finished):
+    checkpoint = (finished / "checkpoint.pt").read_bytes()
     with pytest.raises(SettingsError) as error:
-        TrainingRun(small_mnist, tmp_path, learning_rate=0.06).fit()
+        TrainingRun(small_mnist, finished, learning_rate=0.06).fit()
     for part in ("learning_rate = 0.05, not 0.06", "resume=False", "another output_dir"):
         assert part in str(error.value)
-    assert (tmp_path / "checkpoint.pt").read_bytes() == checkpoint
+    assert (finished / "checkpoint.pt").read_bytes() == checkpoint
 
 
 @pytest.mark.parametrize(
@@ -97,14 +117,13 @@ def test_other_settings_are_named_with_both_ways_on(small_mnist, tmp_path):
     [lambda b: b[:-300], lambda b: b"", lambda b: b"PK\x03\x04" + b[50:], lambda b: b"hello" * 99],
     ids=["cut", "empty", "torn", "foreign"],
 )
-def test_a_spoilt_checkpoint_is_refused_and_kept(spoil, small_mnist, tmp_path):
-    TrainingRun(small_mnist, tmp_path).fit()
-    path = tmp_path / "checkpoint.pt"
+def test_a_spoilt_checkpoint_is_refused_and_kept(spoil, small_mnist, finished):
+    path = finished / "checkpoint.pt"
     path.write_bytes(spoil(path.read_bytes()))
-    before = {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    before = {file.name: file.read_bytes() for file in finished.iterdir()}
     with pytest.raises(UserError, match="damaged or no checkpoint: delete it, or choose another"):
-        TrainingRun(small_mnist, tmp_path).fit()
-    assert before == {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+        TrainingRun(small_mnist, finished).fit()
+    assert before == {file.name: file.read_bytes() for file in finished.iterdir()}
 
 
 def test_a_foreign_torch_file_is_refused(small_mnist, tmp_path):
@@ -119,8 +138,7 @@ def test_a_stop_by_hand_keeps_the_epochs_that_are_done(small_mnist, tmp_path, ca
     history = run.fit()
     assert [row.epoch for row in history] == [1, 2]
     assert "stopped in epoch 3 of 4: run again to go on from" in capsys.readouterr().out
-    saved = torch.load(tmp_path / "net.pt", weights_only=True)
-    assert all(torch.equal(saved[name], v) for name, v in run.model.state_dict().items())
+    assert_weights(run, tmp_path / "net.pt")
 
 
 def test_a_stop_before_the_first_epoch_is_one_line(small_mnist, tmp_path):
@@ -190,14 +208,12 @@ def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_may_start_from_weights_instead_of_training(small_mnist, tmp_path, capsys):
-    trained = TrainingRun(small_mnist, tmp_path / "trained")
-    history = trained.fit()
+def test_a_run_may_start_from_weights_instead_of_training(small_mnist, finished, tmp_path):
     started = TrainingRun(small_mnist, tmp_path / "started")
-    started.settings["weights"] = str(tmp_path / "trained" / "net.pt")
+    started.settings["weights"] = str(finished / "net.pt")
     (row,) = started.fit()
-    assert row.test_accuracy == history[-1].test_accuracy
-    assert torch.equal(started.weights(), trained.weights())
+    assert row.test_accuracy == read_history(finished / "history.csv")[-1].test_accuracy
+    assert_weights(started, finished / "net.pt")
     assert not (tmp_path / "started").exists()
 
 
