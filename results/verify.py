@@ -19,6 +19,7 @@ def verify(data_dir: str | Path) -> Epoch:
     Raises:
         dataset.DataError: if MNIST cannot be had.
     """
+    utils.keep_freed_memory()
     cpu = torch.device("cpu")
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
     _, test_data = utils.load_mnist(data_dir, cpu, transform, transform)
