@@ -45,6 +45,7 @@ class TrainingRun:
     """A run of a few epochs on the small data, as the notebook sets it up."""
 
     def __init__(self, data_dir, output_dir, seed=1, epochs=1, learning_rate=0.05, resume=True):
+        utils.keep_freed_memory()
         torch.manual_seed(seed)
         plain = transforms.Compose([utils.to_unit_range, utils.normalise])
         moved = [utils.to_unit_range, utils.RandomAffine(7, 0.07, 0.1, 1.4), utils.normalise]
