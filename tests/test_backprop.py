@@ -191,6 +191,7 @@ OWN_FILES = {"Back_Propagation.xlsx", "Back_Propagation.html", *pictures([0.3, 2
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
+    """The folder of a build with rates and steps of one's own."""
     folder = tmp_path_factory.mktemp("built")
     assert main([*OWN_RATES, "--out", str(folder)]) == 0
     return folder

@@ -309,7 +309,8 @@ def _compiled(shape: str) -> tuple[Callable[..., Any], tuple[int, ...]]:
         raise Unevaluable("they are no formulas") from None
 
 
-# The same formulas, tried at the same points, stand in one workbook after another.
+# The same formulas, tried at the same points, stand in one workbook after another. Typed, for in a
+# sheet TRUE is not 1.
 @functools.lru_cache(maxsize=16_384, typed=True)
 def _computed(shape: str, *values: Any) -> float:
     """Compute a shape at the values of its arguments; NaN for one of the spreadsheet's errors."""
