@@ -1,6 +1,7 @@
 """The command line: `python -m backprop [build | trace | explain | check]`."""
 
 import argparse
+import contextlib
 import csv
 import math
 import os
@@ -13,6 +14,16 @@ from common import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
+EXAMPLES_OF_CHECK = """\
+exit code:
+  0  right: every cell of every table was judged, and all agree
+  1  wrong: a cell is wrong, or a sheet starts from other numbers than asked for
+  2  incomplete or unreadable: nothing is wrong, but something is missing or was not judged
+
+examples:
+  python -m backprop check my_sheet.xlsx
+  python -m backprop check class --csv findings.csv --mark marked --targets 0.5 0.5 --steps 60
+"""
 
 
 def number(text: str) -> float:
@@ -49,21 +60,26 @@ def make_parser() -> argparse.ArgumentParser:
         description="Backpropagation on a 2-2-2 network: rebuild the workbook, the page and "
         "the pictures, print the table, explain a gradient, check a sheet of your own.",
     )
-    problem = argparse.ArgumentParser(add_help=False)
+    problem, asked = (
+        argparse.ArgumentParser(add_help=False),
+        argparse.ArgumentParser(add_help=False),
+    )
     default = Problem()
     for name, size, values in (
         ("inputs", 2, default.inputs),
         ("targets", 2, default.targets),
         ("weights", 8, default.weights),
     ):
+        shown = " ".join(f"{value:g}" for value in values)
+        numbers = tuple(f"{name[0]}{index + 1}" for index in range(size))
         problem.add_argument(
-            f"--{name}",
-            type=number,
-            nargs=size,
-            default=values,
-            metavar=tuple(f"{name[0]}{index + 1}" for index in range(size)),
-            help=f"default: {' '.join(f'{value:g}' for value in values)}",
-        )
+            f"--{name}", type=number, nargs=size, default=values, metavar=numbers,
+            help=f"default: {shown}",
+        )  # fmt: skip
+        asked.add_argument(
+            f"--{name}", type=number, nargs=size, metavar=numbers,
+            help="what every sheet must start from; default: anything",
+        )  # fmt: skip
     commands = parser.add_subparsers(dest="command")
     build = commands.add_parser(
         "build",
@@ -90,7 +106,13 @@ def make_parser() -> argparse.ArgumentParser:
     explain.add_argument("weight", choices=WEIGHTS, metavar="weight", help="w1 to w8")
     explain.add_argument("--learning-rate", type=positive, default=0.5, help="default: 0.5")
     explain.add_argument("--step", type=count, default=0, help="default: 0, the starting weights")
-    check = commands.add_parser("check", help="say which cells of your own sheets are wrong")
+    check = commands.add_parser(
+        "check",
+        parents=[asked],
+        help="say which cells of your own sheets are wrong",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXAMPLES_OF_CHECK,
+    )
     check.add_argument(
         "paths", type=Path, nargs="+", metavar="FILE_OR_FOLDER", help=".xlsx, or a folder of them"
     )
@@ -98,6 +120,10 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--mark", type=Path, metavar="FOLDER",
         help="write copies there in which the wrong cells are marked",
+    )  # fmt: skip
+    check.add_argument(
+        "--steps", type=count, default=0,
+        help="how many steps every table must go; default: any number",
     )  # fmt: skip
     return parser
 
@@ -149,17 +175,40 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     from backprop.check.command import run
+    from backprop.check.workbook import Asked
 
-    return run(arguments.paths, arguments.csv, arguments.mark)
+    asked = [
+        (f"{name[0]}{index}", value)
+        for name in ("inputs", "targets", "weights")
+        for index, value in enumerate(getattr(arguments, name) or (), start=1)
+    ]
+    return run(arguments.paths, arguments.csv, arguments.mark, Asked(tuple(asked), arguments.steps))
 
 
 def problem_of(arguments: argparse.Namespace) -> Problem:
     return Problem(tuple(arguments.inputs), tuple(arguments.targets), tuple(arguments.weights))
 
 
+def _shielded(word: str) -> str:
+    """Put a blank before a negative number: argparse takes -1e-3 for an option."""
+    with contextlib.suppress(ValueError):
+        return f" {word}" if word.startswith("-") and math.isfinite(float(word)) else word
+    return word
+
+
+def _write_any_letter() -> None:
+    """Write UTF-8 where the code page, as of a file under Windows, has no ∂ and no η."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            "∂ηΔ−".encode(stream.encoding or "ascii")
+        except UnicodeEncodeError:
+            stream.reconfigure(encoding="utf-8")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    _write_any_letter()
+    words = [_shielded(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     parser = make_parser()
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "build")

@@ -32,6 +32,9 @@ class Expression:
     def __mul__(self, other: Expression | float) -> Expression:
         return _join(self, "*", other, PRODUCT, PRODUCT)
 
+    def __truediv__(self, other: Expression | float) -> Expression:
+        return _join(self, "/", other, PRODUCT, POWER, PRODUCT)
+
     def __pow__(self, other: float) -> Expression:
         return _join(self, self.POWER_SIGN, other, ATOM, ATOM, POWER)
 

@@ -169,6 +169,30 @@ FORMULAS: dict[str, Formula] = FORWARD | {
     column: lambda r, column=column: gradient(column, r) for column in GRADIENTS
 }
 
+
+class _Asked:
+    """A row that remembers which of its columns were asked for."""
+
+    def __init__(self) -> None:
+        self.columns: set[str] = set()
+
+    def __getattr__(self, column: str) -> float:
+        self.columns.add(column)
+        return 1.0
+
+
+def _needed(formula: Formula) -> tuple[str, ...]:
+    row = _Asked()
+    formula(row)
+    return tuple(column for column in COLUMNS if column in row.columns)
+
+
+# The columns of its row that each column is computed from; for a weight, those of the row above.
+NEEDED: dict[str, tuple[str, ...]] = {
+    **{column: _needed(formula) for column, formula in FORMULAS.items()},
+    **{weight: (weight, gradient_of(weight)) for weight in WEIGHTS},
+}
+
 # --- Gradient descent ---------------------------------------------------------------------
 
 

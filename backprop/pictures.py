@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from backprop.derivation import STEPS_OF_DERIVATION
 from backprop.network import COLUMNS, Problem, descend, evaluate
-from common import png_bytes, write_whole
+from common import write_whole
+from common.figures import png_bytes
 
 INPUT, HIDDEN, OUTPUT, ERROR, WEIGHT = "#f2c94c", "#7fb8e6", "#8ccf9a", "#e8917f", "#44607c"
 CURVE = "#c8371b"

@@ -2,10 +2,7 @@
 
 import contextlib
 import os
-from io import BytesIO
 from pathlib import Path
-
-from matplotlib.figure import Figure
 
 
 class UserError(Exception):
@@ -35,10 +32,3 @@ def write_whole(path: str | Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def png_bytes(figure: Figure) -> bytes:
-    """Draw a figure as PNG, with no version in it: the same figure gives the same bytes."""
-    file = BytesIO()
-    figure.savefig(file, dpi=110, metadata={"Software": None})
-    return file.getvalue()

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from PIL import Image
 from torch import Tensor
 
-from common import png_bytes, write_whole
+from common import write_whole
+from common.figures import png_bytes
 from mnist.history import Epoch
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"

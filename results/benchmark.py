@@ -25,7 +25,8 @@ from torchvision import datasets, transforms
 from tqdm import tqdm
 
 import utils
-from common import UserError, png_bytes, write_whole
+from common import UserError, write_whole
+from common.figures import png_bytes
 from mnist import dataset
 from mnist.history import LOG_HEADER, Epoch, log_line, save_history
 from model import IMAGE_SHAPE, Net

@@ -7,7 +7,8 @@ from statistics import mean, stdev
 from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
-from common import png_bytes, write_whole
+from common import write_whole
+from common.figures import png_bytes
 from mnist.history import Epoch, read_history
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,162 +1,213 @@
-"""A workbook that somebody else made: its cells as typed, and as saved."""
+"""A workbook that somebody else made: what was typed into its cells, and what was saved."""
 
 import contextlib
+import io
 import re
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element, iterparse
 
 import openpyxl
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._read_only import ReadOnlyWorksheet
-from openpyxl.worksheet.formula import ArrayFormula
+from openpyxl.formula.translate import Translator
+from openpyxl.packaging.relationship import get_dependents, get_rels_path
+from openpyxl.utils import get_column_letter, range_boundaries
+from openpyxl.worksheet._reader import FORMULA_TAG, ROW_TAG, WorkSheetParser
+from openpyxl.worksheet.table import Table as ExcelTable
+from openpyxl.xml.functions import fromstring
 
 MOST_BYTES = 40_000_000  # of a workbook, unpacked
-MOST_ROWS, MOST_COLUMNS = 20_000, 1_000  # of a sheet that are looked at
 LARGEST = 1e300  # number in a cell; spreadsheets end at 1e308
+WIDEST = 400  # cells of one range or array
 
-Grid = list[list[Any]]
-Cell = tuple[str, int, int]  # sheet, line, place; both counted from 0
-
-OLE_SIGNATURE = bytes.fromhex("d0cf11e0a1b11ae1")  # of .xls and of encrypted workbooks
+Cell = tuple[str, int, int]  # sheet, line, column, the last two counted from 0
+Place = tuple[int, int]
 
 
 class UnreadableBook(Exception):
     """The file cannot be judged; the message goes on after its name, and says what to do."""
 
 
+class Formula(NamedTuple):
+    """A formula as typed into one cell, `origin`, and copied to others or spilled over an array."""
+
+    text: str
+    origin: Place
+    array: bool = False
+
+
+class NamedTable(NamedTuple):
+    """One of Excel's named tables: the first and last line of its data, and its columns."""
+
+    sheet: str
+    first: int
+    last: int
+    left: int
+    headers: tuple[str, ...]
+
+
 @dataclass
 class Book:
-    """The cells of a workbook.
+    """The cells of a workbook, its defined names and its named tables (by name in lower case)."""
 
-    Attributes:
-        contents: each sheet's cells as typed: formulas, numbers, text, None.
-        shown: each sheet's cells as saved: numbers, text, errors, None; of the same shape.
-        names: what each defined name stands for, by the name in lower case.
-    """
+    sheets: list[str] = field(default_factory=list)
+    formulas: dict[Cell, Formula] = field(default_factory=dict)
+    values: dict[Cell, Any] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)  # those of a sheet begin with `sheet!`
+    tables: dict[str, NamedTable] = field(default_factory=dict)
 
-    contents: dict[str, Grid]
-    shown: dict[str, Grid]
-    names: dict[str, str]
+    def number(self, cell: Cell) -> float | None:
+        """Give a cell's saved number, None if it holds none."""
+        return number(self.values.get(cell))
 
-    def content(self, cell: Cell) -> Any:
-        """Give a cell as typed, None beyond the sheet's last one."""
-        return _at(self.contents[cell[0]], cell)
+    def is_blank(self, cell: Cell) -> bool:
+        """Tell whether a cell holds nothing that is seen."""
+        return cell not in self.formulas and cell not in self.values
 
-    def value(self, cell: Cell) -> Any:
-        """Give a cell as saved, None beyond the sheet's last one."""
-        return _at(self.shown[cell[0]], cell)
+    def is_filled(self, cell: Cell) -> bool:
+        """Tell whether a cell holds a formula or a number."""
+        return cell in self.formulas or self.number(cell) is not None
+
+    def typed(self, cell: Cell) -> str:
+        """Give a cell's formula as the spreadsheet shows it, empty if it has none."""
+        text, origin, array = self.formulas.get(cell, Formula("", cell[1:]))
+        if array or origin == cell[1:]:
+            return text
+        return Translator(text, address(origin)).translate_formula(address(cell[1:]))
+
+
+def number(value: Any) -> float | None:
+    """Give a value as a number to compute with, also one that was stored as text; else None."""
+    if isinstance(value, str) and value.isascii() and "_" not in value:
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if -LARGEST < value < LARGEST else None  # None for NaN too
+
+
+def address(place: Place) -> str:
+    """Name a cell as the spreadsheet does."""
+    return f"{get_column_letter(place[1] + 1)}{place[0] + 1}"
 
 
 def read_book(path: Path) -> Book:
-    """Read a workbook's cells and defined names.
+    """Read a workbook.
 
     Raises:
         UnreadableBook: if it is no .xlsx workbook, is damaged, or unpacks to an absurd size.
     """
     _check_file(path)
-    contents, names = _read(path, data_only=False)
-    shown, _ = _read(path, data_only=True)
-    for sheet in contents:
-        contents[sheet], shown[sheet] = _same_shape(contents[sheet], shown[sheet])
-    return Book(contents, shown, names)
-
-
-def address(line: int, place: int) -> str:
-    """Name a cell as the spreadsheet does."""
-    return f"{get_column_letter(place + 1)}{line + 1}"
-
-
-def is_number(cell: Any) -> bool:
-    """Tell whether a cell holds a number that can be computed with."""
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
-        return False
-    return -LARGEST < cell < LARGEST  # false for NaN too
-
-
-def is_formula(cell: Any) -> bool:
-    """Tell whether a cell's content is a formula."""
-    return isinstance(cell, str) and cell.startswith("=")
-
-
-def is_blank(cell: Any) -> bool:
-    """Tell whether a cell holds nothing that is seen."""
-    return cell is None or (isinstance(cell, str) and not cell.strip())
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what is no workbook, or one that would unpack to an absurd size."""
-    try:
-        with open(path, "rb") as file:
-            start, rest = file.read(len(OLE_SIGNATURE)), file.read(MOST_BYTES)
-    except OSError as error:
-        raise UnreadableBook(f"cannot be read: {error.strerror}") from None
-    if start == OLE_SIGNATURE:
-        if "EncryptedPackage".encode("utf-16-le") in rest:
-            raise UnreadableBook("has a password: save it without one")
-        raise UnreadableBook("is an .xls workbook: save it as .xlsx")
-    try:
-        with zipfile.ZipFile(path) as package:
-            size = sum(part.file_size for part in package.infolist())
-    except Exception:  # a damaged file can make zipfile raise nearly anything
-        raise UnreadableBook("is not an .xlsx workbook, or is damaged") from None
-    if size > MOST_BYTES:
-        raise UnreadableBook(f"unpacks to more than {MOST_BYTES:,} bytes")
-
-
-def _read(path: Path, data_only: bool) -> tuple[dict[str, Grid], dict[str, str]]:
-    """Read every sheet's cells, as typed or, with `data_only`, as saved; and the names."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of openpyxl, about what it does not support
             # openpyxl parses with defusedxml where that is installed: no entities, no bombs.
-            workbook = openpyxl.load_workbook(
-                path, read_only=True, data_only=data_only, keep_links=False
-            )
+            workbook = openpyxl.load_workbook(path, True, data_only=True, keep_links=False)
             with contextlib.closing(workbook):
-                names = {name.casefold(): it.value for name, it in workbook.defined_names.items()}
-                return {sheet.title: _grid(sheet) for sheet in workbook.worksheets}, names
+                return _read(workbook)
     except Exception as error:  # a damaged file can make openpyxl raise nearly anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UnreadableBook(f"is not an .xlsx workbook, or is damaged ({reason})") from None
 
 
-def _grid(sheet: ReadOnlyWorksheet) -> Grid:
-    """Give a sheet's rows from the first on, without the empty cells and rows at their ends."""
-    rows, height = [], 0
-    for row in sheet.iter_rows(1, MOST_ROWS, 1, MOST_COLUMNS, values_only=True):
-        length = max((place for place, cell in enumerate(row, 1) if cell is not None), default=0)
-        rows.append([_plain(cell) for cell in row[:length]])
-        if length:
-            height = len(rows)
-    return rows[:height]
+def _check_file(path: Path) -> None:
+    try:
+        content = path.open("rb").read(MOST_BYTES)
+    except OSError as error:
+        raise UnreadableBook(f"cannot be read: {error.strerror}") from None
+    if content.startswith(bytes.fromhex("d0cf11e0a1b11ae1")):  # of .xls and of encrypted workbooks
+        if "EncryptedPackage".encode("utf-16-le") in content:
+            raise UnreadableBook("has a password: save it without one")
+        raise UnreadableBook("is an .xls workbook: save it as .xlsx")
+    try:
+        with zipfile.ZipFile(path) as package:
+            sizes = {part.filename: part.file_size for part in package.infolist()}
+    except Exception:  # a damaged file can make zipfile raise nearly anything
+        raise UnreadableBook("is not an .xlsx workbook, or is damaged") from None
+    if "META-INF/manifest.xml" in sizes:
+        raise UnreadableBook("is an OpenDocument file, such as .ods: save it as .xlsx")
+    if "xl/workbook.bin" in sizes:
+        raise UnreadableBook("is an .xlsb workbook: save it as .xlsx")
+    if sum(sizes.values()) > MOST_BYTES:
+        raise UnreadableBook(f"unpacks to more than {MOST_BYTES:,} bytes")
+
+
+class _Parser(WorkSheetParser):
+    """Reads formulas and saved values in one pass; openpyxl itself gives one or the other."""
+
+    def parse_cell(self, element: Element) -> dict[str, Any]:
+        cell = super().parse_cell(element)
+        node = element.find(FORMULA_TAG)
+        if node is not None:
+            kind, group = node.get("t"), node.get("si")
+            if kind != "shared" or node.text:
+                place = cell["row"] - 1, cell["column"] - 1
+                formula = Formula(_plain(f"={node.text or ''}"), place, kind == "array")
+                if kind == "shared":
+                    self.shared_formulae[group] = formula
+            cell["formula"] = self.shared_formulae[group] if kind == "shared" else formula
+            cell["area"] = node.get("ref") if kind == "array" else None
+        return cell
+
+
+def _read(workbook: openpyxl.Workbook) -> Book:
+    archive, book = workbook._archive, Book([sheet.title for sheet in workbook.worksheets])
+    book.names = {name.casefold(): it.value for name, it in workbook.defined_names.items()}
+    for sheet in workbook.worksheets:
+        title = sheet.title
+        for name, meaning in sheet.defined_names.items():
+            book.names[f"{title}!{name}".casefold()] = meaning.value
+        content = archive.read(sheet._worksheet_path)
+        if b"<!DOCTYPE" in content:  # which could declare entities that fill the memory
+            raise ValueError("it declares a document type")
+        parser = _Parser(None, sheet._shared_strings, data_only=True)
+        for _, element in iterparse(io.BytesIO(content)):
+            if element.tag == ROW_TAG:
+                for cell in parser.parse_row(element)[1]:
+                    _keep(book, title, **cell)
+                element.clear()
+        related = get_rels_path(sheet._worksheet_path)
+        if related in archive.namelist():
+            for part in get_dependents(archive, related).find(ExcelTable._rel_type):
+                _keep_table(book, title, ExcelTable.from_tree(fromstring(archive.read(part.target))))
+    return book
+
+
+def _keep(
+    book: Book, sheet: str, row: int, column: int, value: Any,
+    formula: Formula | None = None, area: str | None = None, **_: Any,
+) -> None:  # fmt: skip
+    here = sheet, row - 1, column - 1
+    if value is not None and not (isinstance(value, str) and not value.strip()):
+        book.values[here] = value
+    if formula is not None:
+        book.formulas[here] = formula
+    if area:
+        book.formulas |= dict.fromkeys(_cells(sheet, area), formula)
+
+
+def _keep_table(book: Book, sheet: str, table: ExcelTable) -> None:
+    left, top, _, bottom = range_boundaries(table.ref)
+    first, last = top - 1 + table.headerRowCount, bottom - 1 - (table.totalsRowCount or 0)
+    headers = tuple(column.name for column in table.tableColumns)
+    book.tables[table.displayName.casefold()] = NamedTable(sheet, first, last, left - 1, headers)
+
+
+def _cells(sheet: str, area: str | None) -> list[Cell]:
+    """List the cells that an array formula fills."""
+    left, top, right, bottom = range_boundaries(area) if area else (1, 1, 0, 0)
+    if (bottom - top + 1) * (right - left + 1) > WIDEST:
+        return []
+    return [(sheet, y - 1, x - 1) for y in range(top, bottom + 1) for x in range(left, right + 1)]
 
 
 # What Google Sheets writes for a function that Excel does not have: its own formula, quoted.
 _GOOGLE = re.compile(r'=IFERROR\(__xludf\.DUMMYFUNCTION\("((?:[^"]|"")*)"\),.*\)', re.DOTALL)
 
 
-def _plain(cell: Any) -> Any:
+def _plain(text: str) -> str:
     """Give a formula as the person who typed it sees it."""
-    if isinstance(cell, ArrayFormula):
-        cell = cell.text
-    if isinstance(cell, str) and (quoted := _GOOGLE.fullmatch(cell)):
-        return "=" + quoted[1].replace('""', '"')
-    return cell
-
-
-def _same_shape(*grids: Grid) -> list[Grid]:
-    """Pad grids with empty cells to the height and width of the largest."""
-    height = max(len(grid) for grid in grids)
-    width = max((len(row) for grid in grids for row in grid), default=0)
-    return [
-        [[*row, *[None] * (width - len(row))] for row in [*grid, *[[]] * (height - len(grid))]]
-        for grid in grids
-    ]
-
-
-def _at(grid: Grid, cell: Cell) -> Any:
-    _, line, place = cell
-    return grid[line][place] if line < len(grid) and place < len(grid[line]) else None
+    quoted = _GOOGLE.fullmatch(text)
+    return "=" + quoted[1].replace('""', '"') if quoted else text

@@ -7,25 +7,29 @@ from pathlib import Path
 from backprop.check import report
 from backprop.check.files import check_files, find_workbooks
 from backprop.check.mark import LOST, write_marked
+from backprop.check.workbook import Asked
 from common import UserError, write_whole
 
+EXIT_CODES = {report.RIGHT: 0, report.WRONG: 1, report.INCOMPLETE: 2, report.UNREADABLE: 2}
 
-def run(paths: Sequence[Path], csv: Path | None, mark: Path | None) -> int:
+
+def run(paths: Sequence[Path], csv: Path | None, mark: Path | None, asked: Asked) -> int:
     """Check workbooks and tell what was found.
 
     Args:
         csv: where to write the findings as a table.
         mark: folder for copies in which the wrong cells are marked.
+        asked: what every sheet must start from, and how far it must go.
 
     Returns:
-        0 if every cell agrees, 1 if one is wrong, 2 if none is and a file cannot be judged.
+        0 if all is right, 1 if anything is wrong, 2 if something was not judged, nothing wrong.
 
     Raises:
         UserError: if there is nothing to check, or a file cannot be written.
     """
     books = find_workbooks(paths, leave_out=mark)
     _refuse_originals(books, csv, mark)
-    reports = dict(zip(books, check_files(list(books.values())), strict=True))
+    reports = dict(zip(books, check_files(list(books.values()), asked), strict=True))
     if len(books) == 1 and not paths[0].is_dir():
         (only,) = reports.values()
         if only.reason:
@@ -38,14 +42,14 @@ def run(paths: Sequence[Path], csv: Path | None, mark: Path | None) -> int:
             if found.tells_more:
                 print(f"\n{name}\n{report.details(found)}")
     if csv is not None:
-        write_whole(csv, report.csv_text(reports).encode())
+        write_whole(csv, report.csv_text(reports).encode("utf-8-sig"))  # so that Excel reads ∂
     if mark is not None:
         failures = list(_mark_all(books, reports, mark))
         print(f"\n{mark}: {LOST}")
         if failures:
             raise UserError("\n".join(failures))
-    verdicts = {found.verdict for found in reports.values()}
-    return 1 if report.WRONG in verdicts else 2 if report.UNREADABLE in verdicts else 0
+    codes = {EXIT_CODES[found.verdict] for found in reports.values()}
+    return 1 if 1 in codes else max(codes)
 
 
 def _refuse_originals(books: dict[str, Path], csv: Path | None, mark: Path | None) -> None:

@@ -1,56 +1,26 @@
-"""Spreadsheet formulas, evaluated at numbers of one's choosing.
+"""Spreadsheet formulas as trees: read from text, followed from cell to cell, evaluated.
 
-The library `formulas` parses and computes; this module finds what a formula depends on. Copies of
-a formula down a column have one shape, so each shape is parsed once.
+A tree is a number, a text, a cell of the table (`Symbol`) or a `Call` of an operator or function
+on trees. It is evaluated with arrays, so at several rows of numbers at once.
 """
 
-import contextlib
 import functools
-import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import formulas
 import numpy as np
 from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token
 from openpyxl.utils import column_index_from_string
 
-from backprop.check.book import Book, Cell, is_formula
+from backprop.check.book import WIDEST, Book, Cell, NamedTable, Place, number
 
 LONGEST = 8_192  # characters of a formula; Excel's own limit
-DEEPEST = 50  # cells that lead from one to the next, outside of the table
-WIDEST = 400  # cells of one range
-WORK = 400_000  # characters of formulas evaluated for one workbook, some five seconds
-STEPS = 100_000  # cells outside of the tables that are followed for one workbook
-
-# Nothing here reads a file or takes room without bounds; other functions are not evaluated.
-FUNCTIONS = {
-    *("ABS", "ADD", "AND", "AVERAGE", "COS", "COSH", "DIVIDE", "EXP", "IF", "INT", "LN", "LOG"),
-    *("LOG10", "MAX", "MIN", "MINUS", "MMULT", "MULTIPLY", "NOT", "OR", "PI", "POW", "POWER"),
-    *("PRODUCT", "QUOTIENT", "ROUND", "SIGN", "SIN", "SINH", "SQRT", "SUM", "SUMPRODUCT"),
-    *("SUMSQ", "TANH", "TRANSPOSE", "UMINUS"),
-}
-
-
-def _rounded(number: float, digits: float = 0) -> float:
-    """ROUND: to four places and more it shortens a number, and is left out."""
-    return number if digits >= 4 else round(number, int(digits))
-
-
-_LIBRARY = formulas.get_functions()
-_LIBRARY["ROUND"] = formulas.functions.wrap_ufunc(_rounded)
-for _name, _function in {  # of Google Sheets
-    "POW": np.power,
-    "ADD": np.add,
-    "MINUS": np.subtract,
-    "MULTIPLY": np.multiply,
-    "DIVIDE": np.divide,
-    "UMINUS": np.negative,
-}.items():
-    _LIBRARY[_name] = formulas.functions.wrap_ufunc(_function)
+NESTED = 48  # brackets within brackets
+DEEPEST = 100  # calls within calls, over all cells that lead from one to the next
+LARGEST_TREE = 5_000  # nodes
+MOST_STEPS = 100_000  # cells outside of the tables that are followed for one workbook
 
 
 class Unevaluable(Exception):
@@ -65,263 +35,348 @@ class Symbol(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A formula: its shape, and what stands in it for `x_1`, `x_2`, ..."""
+    """An operator or a function, and what it is applied to."""
 
-    shape: str
-    operands: tuple[Any, ...]  # symbols, calls, ranges, numbers, text
+    name: str
+    args: tuple[Any, ...]
+
+
+class Ref(NamedTuple):
+    """A cell as a formula names it; a line or column that is not fixed counts from its own."""
+
+    sheet: str | None
+    line: int
+    line_fixed: bool
+    column: int
+    column_fixed: bool
 
 
 class Range(NamedTuple):
-    """The cells of a range, row by row."""
+    """The cells between two corners."""
 
-    rows: tuple[tuple[Any, ...], ...]
-
-
-@dataclass(frozen=True)
-class _Area:
-    """Where a reference points; a relative row counts from the formula's own."""
-
-    sheet: str | None
-    rows: tuple[tuple[int, bool], tuple[int, bool]]  # first and last: number, whether absolute
-    places: tuple[int, int]
+    first: Ref
+    last: Ref
 
 
-_ROW = object()  # the operand for ROW()
-_RELATIVE_ROW = re.compile(r"(?<![A-Za-z0-9_.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
+Tree = float | str | Symbol | Call | Ref | Range
+
+
+def _folded(function: Any) -> Callable[..., Any]:
+    return lambda first, *others: functools.reduce(function, others, first)
+
+
+# By name, operators included; those of Google Sheets have names too.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("+", "ADD"), np.add),
+    **dict.fromkeys(("-", "MINUS"), np.subtract),
+    **dict.fromkeys(("/", "DIVIDE"), np.divide),
+    **dict.fromkeys(("^", "POWER", "POW"), np.power),
+    **dict.fromkeys(("*", "MULTIPLY", "PRODUCT"), _folded(np.multiply)),
+    **dict.fromkeys(("NEGATIVE", "UMINUS"), np.negative),
+    "%": lambda x: x / 100.0, "=": np.equal, "<>": np.not_equal, "<": np.less, ">": np.greater,
+    "<=": np.less_equal, ">=": np.greater_equal, "IF": lambda test, a, b=0.0: np.where(test, a, b),
+    "EXP": np.exp, "LN": np.log, "LOG10": np.log10, "LOG": lambda x, b=10.0: np.log(x) / np.log(b),
+    "SQRT": np.sqrt, "ABS": np.abs, "SIGN": np.sign, "TANH": np.tanh, "INT": np.floor,
+    "ROUND": lambda x, digits=0.0: np.round(x * 10.0**digits) / 10.0**digits,
+    "SUM": _folded(np.add), "MAX": _folded(np.maximum), "MIN": _folded(np.minimum),
+    "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi,
+    "AVERAGE": lambda first, *others: sum(others, first) / (1 + len(others)),
+    "SUMPRODUCT": _folded(np.multiply), "ROW": lambda: 1.0, "ARRAYFORMULA": lambda x: x,
+}  # fmt: skip
+OF_RANGES = {"SUM", "PRODUCT", "MAX", "MIN", "AVERAGE", "SUMSQ", "SUMPRODUCT"}
+BINDING = {"=": 0, "<>": 0, "<": 0, ">": 0, "<=": 0, ">=": 0, "&": 1, "+": 2, "-": 2, "*": 3,
+           "/": 3, "^": 4}  # fmt: skip
+
+
+def evaluate(tree: Tree, numbers: dict[Symbol, Any]) -> Any:
+    """Compute a tree with numbers, or arrays of one shape, for the table's cells."""
+    if isinstance(tree, Call):
+        return FUNCTIONS[tree.name](*[evaluate(arg, numbers) for arg in tree.args])
+    if isinstance(tree, Symbol):
+        return numbers[tree]
+    return np.nan if isinstance(tree, str) else tree
+
+
+def leaves(tree: Tree) -> Iterator[Tree]:
+    """Give all that a tree is computed from, each as often as it stands there."""
+    if isinstance(tree, Call):
+        for arg in tree.args:
+            yield from leaves(arg)
+    else:
+        yield tree
+
+
+def symbols(tree: Tree) -> set[Symbol]:
+    """Give the table's cells that a tree depends on."""
+    return {leaf for leaf in leaves(tree) if isinstance(leaf, Symbol)}
+
+
+def product(factors: tuple[Tree, ...]) -> Tree:
+    """Multiply factors; a product that comes first adds its own."""
+    if isinstance(factors[0], Call) and factors[0].name == "*":
+        factors = (*factors[0].args, *factors[1:])
+    return factors[0] if len(factors) == 1 else Call("*", factors)
+
+
+def read(text: str, refer: Callable[[str], Tree]) -> Tree:
+    """Read a formula by precedence climbing, with Excel's own rules.
+
+    A sign binds more tightly than a power, so −2^2 is 4; powers are taken from left to right.
+
+    Args:
+        text: with the equals sign.
+        refer: tells what a reference or a name in it stands for.
+
+    Raises:
+        Unevaluable: if it is no formula, or has parts that cannot be evaluated.
+    """
+    nested = 0
+
+    def expression(least: int) -> Tree:
+        left = operand()
+        while tokens and tokens[-1].type == Token.OP_IN and BINDING[tokens[-1].value] >= least:
+            sign = tokens.pop().value
+            left = call(sign, left, expression(BINDING[sign] + 1))
+        return left
+
+    def operand() -> Tree:
+        turned = False
+        while tokens[-1].type == Token.OP_PRE:
+            turned ^= tokens.pop().value == "-"
+        tree = primary(tokens.pop())
+        if turned:
+            tree = -tree if isinstance(tree, float) else Call("NEGATIVE", (tree,))
+        while tokens and tokens[-1].type == Token.OP_POST:
+            tree = call(tokens.pop().value, tree)
+        return tree
+
+    def primary(token: Token) -> Tree:
+        nonlocal nested
+        if token.type == Token.OPERAND:
+            if token.subtype == Token.RANGE:
+                return refer(token.value.lstrip("@"))
+            if token.subtype == Token.NUMBER:
+                return float(token.value)
+            return float(token.value == "TRUE") if token.subtype == Token.LOGICAL else token.value
+        if token.subtype != Token.OPEN or token.type == Token.ARRAY:
+            raise IndexError
+        nested += 1
+        if nested > NESTED:
+            raise Unevaluable("they have too many brackets within brackets")
+        args: list[Tree] = []
+        while tokens[-1].subtype != Token.CLOSE:
+            if args and tokens.pop().type != Token.SEP:
+                raise IndexError
+            args.append(expression(0))
+        tokens.pop()
+        nested -= 1
+        if token.type == Token.FUNC:
+            return call(token.value[:-1].upper().removeprefix("_XLFN."), *args)
+        return args[0]
+
+    def call(name: str, *args: Tree) -> Tree:
+        if name not in FUNCTIONS:
+            raise Unevaluable(f"the function {name[:40]} is not known here")
+        try:
+            FUNCTIONS[name](*[2.0] * len(args))
+        except TypeError:
+            raise Unevaluable(f"{name} has the wrong number of arguments") from None
+        return product(args) if name == "*" else Call(name, args)
+
+    if len(text) > LONGEST:
+        raise Unevaluable("they are too long")
+    try:
+        tokens = [token for token in Tokenizer(text).items if token.type != Token.WSPACE][::-1]
+        tree = expression(0)
+    except Unevaluable:
+        raise
+    except Exception:  # the tokenizer raises nearly anything
+        raise Unevaluable("they are no formulas") from None
+    if tokens:
+        raise Unevaluable("they are no formulas")
+    return tree
+
+
+# --- Cells put in for references ----------------------------------------------------------
+
+_CORNER = r"(\$?)([A-Z]{1,3})(\$?)([1-9]\d{0,6})"
 _REFERENCE = re.compile(
-    r"@?(?:(?P<sheet>[^'!\[\]]+|'(?:[^']|'')+')!)?"
-    r"\$?(?P<left>[A-Z]{1,3})(?P<top_fixed>\$?)(?P<top>\d{1,7})"
-    r"(?::\$?(?P<right>[A-Z]{1,3})(?P<bottom_fixed>\$?)(?P<bottom>\d{1,7}))?",
-    re.IGNORECASE,
+    rf"(?:([^'!\[\]]+|'(?:[^']|'')+')!)?{_CORNER}(?::{_CORNER})?", re.IGNORECASE
 )
+_STRUCTURED = re.compile(r"(\w*)\[(.+)\]", re.DOTALL)
+_RELATIVE_LINE = re.compile(r"(?<![A-Za-z0-9_.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
 
 
-class Evaluator:
-    """Finds what the formulas of one workbook depend on, and evaluates them."""
+class Trees:
+    """The formulas of one workbook as trees whose leaves are cells of a table, and numbers."""
 
     def __init__(self, book: Book) -> None:
         self.book = book
-        self._work, self._steps = WORK, STEPS
-        self._sheets = {sheet.casefold(): sheet for sheet in book.contents}
-        self._shapes: dict[Any, tuple[str, tuple[Any, ...]]] = {}
-        self._constants: dict[Cell, Any] = {}
+        self._steps = MOST_STEPS
+        self._sheets = {sheet.casefold(): sheet for sheet in book.sheets}
+        self._read: dict[Any, Tree | Unevaluable] = {}
 
-    def call(self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None]) -> Call:
+    def as_typed(self, cell: Cell) -> Tree:
+        """Read a cell's formula; its leaves are references. Copies of it give the same object.
+
+        Raises:
+            Unevaluable: if it cannot be read.
+        """
+        formula = self.book.formulas[cell]
+        key: Any = cell[0], formula
+        if key not in self._read:
+            text, (line, column), _ = formula
+            shape = cell[0], text, line, column
+            if not re.search("['\"[]", text):  # names and text may look like cells
+
+                def relative(it: re.Match) -> str:
+                    return f"{it[1]}[{int(it[2]) - 1 - line}]"
+
+                shape = cell[0], _RELATIVE_LINE.sub(relative, text), column
+            if shape not in self._read:
+                try:
+                    self._read[shape] = read(
+                        text, lambda it: self._refer(it, cell[0], formula.origin)
+                    )
+                except Unevaluable as reason:
+                    self._read[shape] = reason
+            self._read[key] = self._read[shape]
+        if isinstance(self._read[key], Unevaluable):
+            raise self._read[key]
+        return self._read[key]
+
+    def references(self, cell: Cell) -> list[Cell]:
+        """List the single cells that a cell's formula names itself."""
+        return [self.cell(it, cell) for it in leaves(self.as_typed(cell)) if isinstance(it, Ref)]
+
+    def follow(
+        self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None], constants: dict[Cell, Tree]
+    ) -> Tree:
         """Follow a cell's formula, through cells outside of the table, down to the table's own.
 
         Args:
             symbol_at: names a cell of the table, and gives None for any other.
+            constants: what was found of cells outside that depend on none of the table's.
 
         Raises:
             Unevaluable: if that leads nowhere, or too far.
         """
-        return self._follow(cell, symbol_at, {cell})
+        nodes = 0
 
-    def references(self, cell: Cell) -> Iterator[Cell]:
-        """Give the single cells that a formula names, in their order."""
-        _, operands = self._shape(self.book.content(cell), cell)
-        for operand in operands:
-            if isinstance(operand, _Area):
-                cells = list(self._cells(operand, cell))
-                if len(cells) == 1 and len(cells[0]) == 1:
-                    yield cells[0][0]
+        def formula_of(cell: Cell, depth: int) -> Tree:
+            formula, tree = self.book.formulas[cell], self.as_typed(cell)
+            if not formula.array:
+                return put_in(tree, cell, None, depth)
+            line, column = formula.origin
+            return put_in(tree, (cell[0], line, column), (cell[1] - line, cell[2] - column), depth)
 
-    def evaluate(self, operand: Any, numbers: dict[Symbol, float]) -> Any:
-        """Compute a formula with numbers for the table's cells.
-
-        Returns:
-            A number, or NaN for one of the spreadsheet's errors.
-
-        Raises:
-            Unevaluable: if the library cannot compute it.
-        """
-        if isinstance(operand, Symbol):
-            return numbers[operand]
-        if isinstance(operand, Range):
-            rows = [[self.evaluate(cell, numbers) for cell in row] for row in operand.rows]
-            return np.array(rows, object)
-        if not isinstance(operand, Call):
-            return operand
-        self._work -= len(operand.shape)
-        if self._work < 0:
-            raise Unevaluable("there are too many different ones")
-        _, order = _compiled(operand.shape)
-        values = [self.evaluate(operand.operands[index], numbers) for index in order]
-        if any(isinstance(value, np.ndarray) for value in values):
-            return _computed.__wrapped__(operand.shape, *values)  # a range is no key of a cache
-        return _computed(operand.shape, *values)
-
-    def _follow(
-        self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None], above: set[Cell]
-    ) -> Call:
-        if len(above) > DEEPEST or self._steps < 0:
-            raise Unevaluable("they lead through too many cells")
-        shape, operands = self._shape(self.book.content(cell), cell)
-
-        def operand_at(place: Cell) -> Any:
-            if symbol := symbol_at(place):
+        def value_at(cell: Cell, depth: int) -> Tree:
+            if symbol := symbol_at(cell):
                 return symbol
-            if place in self._constants:
-                return self._constants[place]
-            content = self.book.content(place)
-            if not is_formula(content):
-                return 0.0 if content is None else content
-            if place in above:
-                raise Unevaluable("they lead back to themselves")
-            self._steps -= 1
-            call = self._follow(place, symbol_at, above | {place})
-            if any(symbols(call)):
-                return call
-            self._constants[place] = self.evaluate(call, {})
-            return self._constants[place]
+            if cell not in constants:
+                if cell in self.book.formulas:
+                    self._steps -= 1
+                    tree = formula_of(cell, depth)
+                    if symbols(tree):
+                        return tree
+                    constants[cell] = float(evaluate(tree, {}))
+                else:
+                    value = self.book.values.get(cell, 0.0)
+                    constants[cell] = str(value) if number(value) is None else number(value)
+            return constants[cell]
 
-        return Call(shape, tuple(self._operand(it, cell, operand_at) for it in operands))
+        def put_in(tree: Tree, home: Cell, at: Place | None, depth: int) -> Tree:
+            """Put cells in for references; `at` is the element wanted of an array."""
+            nonlocal nodes
+            nodes += 1
+            if depth > DEEPEST or nodes > LARGEST_TREE or self._steps < 0:
+                raise Unevaluable("they lead through too many cells")
+            if isinstance(tree, Ref):
+                return value_at(self.cell(tree, home), depth + 1)
+            if isinstance(tree, Range):
+                return value_at(self._element(tree, home, at), depth + 1)
+            if not isinstance(tree, Call):
+                return tree
+            name, args = tree
+            if name == "ROW":
+                return float(home[1] + 1)
+            if name == "SUMPRODUCT":
+                name, args = "SUM", (Call("*", args),)
+            if name in OF_RANGES:
+                return Call(name, tuple([
+                    put_in(arg, home, place, depth + 1)
+                    for arg in args for place in self._elements(arg, home)
+                ]))  # fmt: skip
+            return Call(name, tuple([put_in(arg, home, at, depth + 1) for arg in args]))
 
-    def _operand(self, operand: Any, home: Cell, operand_at: Callable[[Cell], Any]) -> Any:
-        if operand is _ROW:
-            return float(home[1] + 1)
-        if not isinstance(operand, _Area):
-            return operand
-        cells = tuple(tuple(map(operand_at, row)) for row in self._cells(operand, home))
-        return cells[0][0] if len(cells) == 1 and len(cells[0]) == 1 else Range(cells)
+        return formula_of(cell, 0)
 
-    def _cells(self, area: _Area, home: Cell) -> Iterator[list[Cell]]:
-        """Give the cells of an area row by row, for a formula that stands at `home`."""
-        sheet = home[0] if area.sheet is None else self._sheets.get(area.sheet.casefold())
+    def _size(self, area: Range, home: Cell) -> Place:
+        (_, top, left), (_, bottom, right) = (self.cell(ref, home) for ref in area)
+        if not (0 < bottom - top + 1 <= WIDEST and 0 < right - left + 1 <= WIDEST):
+            raise Unevaluable("they name too many cells at once")
+        return bottom - top + 1, right - left + 1
+
+    def _elements(self, tree: Tree, home: Cell) -> list[Place]:
+        """List the elements of the array that a tree computes."""
+        sizes = [self._size(leaf, home) for leaf in leaves(tree) if isinstance(leaf, Range)]
+        lines, columns = max(sizes, default=(1, 1))
+        return [(line, column) for line in range(lines) for column in range(columns)]
+
+    def _element(self, area: Range, home: Cell, at: Place | None) -> Cell:
+        """Give one cell of a range: the one wanted or, outside of arrays, the formula's own."""
+        sheet, top, left = self.cell(area.first, home)
+        lines, columns = self._size(area, home)
+        line, column = at or (home[1] - top, home[2] - left)
+        line, column = line if lines > 1 else 0, column if columns > 1 else 0
+        if not (0 <= line < lines and 0 <= column < columns):
+            raise Unevaluable("they name a range where one cell belongs")
+        return sheet, top + line, left + column
+
+    def cell(self, ref: Ref, home: Cell) -> Cell:
+        """Give the cell that a reference names in a formula that stands at `home`."""
+        sheet = home[0] if ref.sheet is None else self._sheets.get(ref.sheet.casefold())
         if sheet is None:
             raise Unevaluable("they name a sheet that is not there")
-        first, last = (row if fixed else row + home[1] for row, fixed in area.rows)
-        left, right = area.places
-        if first < 0 or (last - first + 1) * (right - left + 1) > WIDEST:
-            raise Unevaluable("they name too many cells at once")
-        for line in range(first, last + 1):
-            yield [(sheet, line, place) for place in range(left, right + 1)]
+        line = ref.line if ref.line_fixed else home[1] + ref.line
+        return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
-    def _shape(self, text: str, home: Cell) -> tuple[str, tuple[Any, ...]]:
-        """Give a formula's shape and operands; copies of a formula share them."""
-        if len(text) > LONGEST:
-            raise Unevaluable("they are too long")
-        key: Any = (text, home[1])
-        if "'" not in text and '"' not in text:  # names and text may look like cells
-            key = _RELATIVE_ROW.sub(lambda it: f"{it[1]}[{int(it[2]) - home[1]}]", text)
-        if key not in self._shapes:
-            self._shapes[key] = self._parsed(text, home)
-        return self._shapes[key]
+    def _refer(self, text: str, sheet: str, origin: Place, depth: int = 0) -> Tree:
+        """Tell what a reference stands for: cells, or what a defined name means."""
+        if match := _REFERENCE.fullmatch(text):
+            there, *corners = match.groups()
+            if there is not None and there.startswith("'"):
+                there = there[1:-1].replace("''", "'")
 
-    def _parsed(self, text: str, home: Cell) -> tuple[str, tuple[Any, ...]]:
-        try:
-            tokens = [token for token in Tokenizer(text).items if token.type != Token.WSPACE]
-        except Exception:  # the tokenizer raises nearly anything
-            raise Unevaluable("they are no formulas") from None
-        pieces: list[str] = []
-        operands: list[Any] = []
+            def corner(column_fixed: str, letters: str, line_fixed: str, row: str) -> Ref:
+                line, column = int(row) - 1, column_index_from_string(letters) - 1
+                return Ref(there, line - origin[0] * (not line_fixed), bool(line_fixed),
+                           column - origin[1] * (not column_fixed), bool(column_fixed))  # fmt: skip
 
-        def put(operand: Any) -> None:
-            operands.append(operand)
-            pieces.append(f"x_{len(operands)}")
-
-        skip = False
-        for token, following in itertools.zip_longest(tokens, tokens[1:]):
-            if skip:
-                skip = False
-            elif token.type == Token.FUNC and token.subtype == Token.OPEN:
-                name = token.value[:-1].upper().removeprefix("_XLFN.")
-                skip = name == "ROW" and following is not None and following.value == ")"
-                if skip:
-                    put(_ROW)
-                elif name in FUNCTIONS:
-                    pieces.append(f"{name}(")
-                else:
-                    raise Unevaluable(f"the function {name[:40]} is not known here")
-            elif token.type == Token.OPERAND and token.subtype == Token.NUMBER:
-                put(float(token.value))
-            elif token.type == Token.OPERAND and token.subtype == Token.RANGE:
-                put(self._referred(token.value, home))
-            else:
-                pieces.append(token.value)
-        return "".join(pieces), tuple(operands)
-
-    def _referred(self, reference: str, home: Cell) -> _Area | float:
-        """Tell where a reference or a defined name points, or what number a name stands for."""
-        meaning = reference
-        if reference.casefold() in self.book.names:
-            meaning = self.book.names[reference.casefold()]
-            with contextlib.suppress(ValueError):
-                return float(meaning)
-        if match := _REFERENCE.fullmatch(meaning):
-            sheet = match["sheet"]
-            if sheet is not None and sheet.startswith("'"):
-                sheet = sheet[1:-1].replace("''", "'")
-            top = _row(match["top"], match["top_fixed"], home)
-            left = column_index_from_string(match["left"]) - 1
-            if match["right"] is None:
-                return _Area(sheet, (top, top), (left, left))
-            bottom = _row(match["bottom"], match["bottom_fixed"], home)
-            right = column_index_from_string(match["right"]) - 1
-            return _Area(sheet, (top, bottom), (left, right))
-        raise Unevaluable(f"{reference[:40]} is not a cell of this workbook")
+            first = corner(*corners[:4])
+            return first if corners[4] is None else Range(first, corner(*corners[4:]))
+        name = text.casefold()
+        meaning = self.book.names.get(f"{sheet}!{name}".casefold()) or self.book.names.get(name)
+        if meaning is not None and depth < NESTED:
+            return read(f"={meaning}", lambda it: self._refer(it, sheet, origin, depth + 1))
+        match = _STRUCTURED.fullmatch(text)
+        if match and match[1].casefold() in self.book.tables:
+            return _of_named_table(self.book.tables[match[1].casefold()], match[2])
+        raise Unevaluable(f"{text[:40]} is not a cell of this workbook")
 
 
-def leaves(operand: Any) -> Iterator[Any]:
-    """Give all that a formula is computed from: the table's cells, numbers and text."""
-    if isinstance(operand, Call):
-        for part in operand.operands:
-            yield from leaves(part)
-    elif isinstance(operand, Range):
-        for row in operand.rows:
-            for cell in row:
-                yield from leaves(cell)
-    else:
-        yield operand
-
-
-def with_leaves(call: Call, changes: dict[int, Any]) -> Call:
-    """Give the formula computed from something else in some places, as `leaves` counts them."""
-    count = itertools.count()
-
-    def changed(operand: Any) -> Any:
-        if isinstance(operand, Call):
-            return Call(operand.shape, tuple(map(changed, operand.operands)))
-        if isinstance(operand, Range):
-            return Range(tuple(tuple(map(changed, row)) for row in operand.rows))
-        return changes.get(next(count), operand)
-
-    return changed(call)
-
-
-def symbols(call: Call) -> Iterator[Symbol]:
-    """Give the table's cells that a formula depends on, each as often as it stands there."""
-    return (leaf for leaf in leaves(call) if isinstance(leaf, Symbol))
-
-
-def _row(number: str, fixed: str, home: Cell) -> tuple[int, bool]:
-    row = int(number) - 1
-    return (row, True) if fixed else (row - home[1], False)
-
-
-@functools.lru_cache(maxsize=4_096)
-def _compiled(shape: str) -> tuple[Callable[..., Any], tuple[int, ...]]:
-    """Compile a shape; gives the function, and which operand each of its arguments is."""
+def _of_named_table(table: NamedTable, inside: str) -> Tree:
+    """Tell what the brackets behind the name of a named table stand for."""
+    items = re.findall(r"\[([^\[\]]+)\]", inside) or [inside]
+    columns = [it.lstrip("@") for it in items if not it.startswith("#")]
     try:
-        function = formulas.Parser().ast(f"={shape}")[1].compile()
-        return function, tuple(int(name.split("_")[1]) - 1 for name in function.inputs)
-    except Exception:  # the library raises nearly anything
-        raise Unevaluable("they are no formulas") from None
-
-
-# The same formulas, tried at the same points, stand in one workbook after another. Typed, for in a
-# sheet TRUE is not 1.
-@functools.lru_cache(maxsize=16_384, typed=True)
-def _computed(shape: str, *values: Any) -> float:
-    """Compute a shape at the values of its arguments; NaN for one of the spreadsheet's errors."""
-    function, _ = _compiled(shape)
-    try:
-        with np.errstate(all="ignore"):
-            result = np.asarray(function(*values), object).ravel()
-    except Exception:  # the library raises nearly anything
-        raise Unevaluable("the numbers in them do not fit") from None
-    return float(result[0]) if result.size == 1 and _is_real(result[0]) else np.nan
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, int | float | np.number | np.bool_)
+        ends = [table.left + table.headers.index(columns[end]) for end in (0, -1)]
+    except (ValueError, IndexError):
+        raise Unevaluable(f"[{inside[:40]}] is no column of its table") from None
+    this_row = items[0].casefold() == "#this row" or inside.startswith("@")
+    first, last = (
+        Ref(table.sheet, 0, False, column, True) if this_row
+        else Ref(table.sheet, line, True, column, True)
+        for line, column in zip((table.first, table.last), ends, strict=True)
+    )  # fmt: skip
+    return first if first == last else Range(first, last)

@@ -1,259 +1,165 @@
-"""Which cells of a table are wrong: by what their formulas compute, else by their values."""
+"""The verdict on each cell: by what its formula computes, else by its saved value.
 
-from dataclasses import dataclass, field
+A formula is tried at made-up rows: right ones, with other weights and inputs. A value is judged
+from the cells it depends on, as they stand in the sheet. So a wrong cell does not make others
+wrong.
+"""
+
+import functools
+import random
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.book import is_blank, is_formula, is_number
-from backprop.check.formula import Call, Evaluator, Symbol, Unevaluable, leaves, symbols
-from backprop.check.points import (
-    POINTS,
-    Kept,
-    circular,
-    needed,
-    right_result,
-    row_numbers,
-    single_number,
-)
-from backprop.check.rounding import right_values, tolerance
-from backprop.check.tables import GIVEN, Table
-from backprop.network import FORMULAS, WEIGHTS
+from backprop.check.formula import Tree, Unevaluable, evaluate, symbols
+from backprop.check.right import ETA, GIVEN, is_circular, right_tree
+from backprop.check.table import Table
+from backprop.check.values import compare, repeated_rows
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
+from backprop.network import evaluate as compute
 
+POINTS = 3  # two wrong formulas in a million would have to agree with the right one at each
 # How far a formula may be from the right one, as a share of what it computes: far less than any
 # slip, but enough for an e that was typed as 2.71828.
 CLOSE = 1e-4
+Kept = tuple[float | None, ...]  # numbers of `GIVEN` that stay as they are in the sheet
 
 
-@dataclass
-class Finding:
-    """A column with wrong cells.
+# --- Formulas, at made-up rows ------------------------------------------------------------
 
-    Attributes:
-        rows: the rows of the wrong cells, counted from 0.
-        by_formula: whether the first one's formula was found wrong, and not only its value.
+
+@functools.lru_cache(maxsize=1_000)
+def made_up_row(below: int, kept: Kept) -> dict[str, np.ndarray]:
+    """Make up right rows: inputs, targets and weights at random, the rest computed from them.
+
+    Args:
+        below: how many rows below the judged one it stands; every row has other weights.
+        kept: numbers for t1, t2, i1 and i2 that must not be made up, None for the others.
+
+    Returns:
+        Each column as an array of shape (POINTS,).
     """
-
-    column: str
-    rows: np.ndarray
-    by_formula: bool
-
-
-@dataclass
-class Judgement:
-    """What was found in a table.
-
-    Attributes:
-        findings: the wrong columns, in the order in which they are computed.
-        judged: number of cells that were judged.
-        unevaluated: why a column's formulas could not be evaluated, by column; it was judged by
-            its values.
-    """
-
-    findings: list[Finding] = field(default_factory=list)
-    judged: int = 0
-    unevaluated: dict[str, str] = field(default_factory=dict)
+    given, weights = random.Random("given"), random.Random(below)
+    row = {name: np.array([given.uniform(0.2, 0.9) for _ in range(POINTS)]) for name in GIVEN}
+    for name, number in zip(GIVEN, kept, strict=True):
+        row[name] = row[name] if number is None else np.full(POINTS, number)
+    for name in WEIGHTS:
+        row[name] = np.array([weights.uniform(-1.5, 1.5) for _ in range(POINTS)])
+    return compute(row)
 
 
-class Judge:
-    """Judges the tables of one workbook.
-
-    Every cell is judged from the cells it depends on, as they stand in the sheet: in its own row
-    or, for a weight, in the row above. So a wrong cell does not make others wrong.
-    """
-
-    def __init__(self, evaluator: Evaluator) -> None:
-        self.evaluator = evaluator
-        self._verdicts: dict[tuple, bool] = {}
-        self._rates: dict[tuple, float | None] = {}
-
-    def table(self, table: Table) -> Judgement:
-        """Judge every computed cell of a table."""
-        judgement = Judgement()
-        copies = repeated_rows(table)
-        for column in (*FORMULAS, *WEIGHTS):
-            if column not in table.places:
-                continue
-            rows = range(table.rows)
-            if column in WEIGHTS:
-                moves = range(1, table.moves) if table.eta is not None else ()
-                rows = [row for row in moves if row not in copies]
-            far = None
-            wrong, by_formula = [], {}
-            for row in rows:
-                content = table.content(column, row)
-                if is_blank(content) and row == table.rows - 1 > 0:
-                    continue  # a last row that was not filled in to its end
-                verdict = None
-                if is_formula(content):
-                    try:
-                        verdict = self.formula(table, column, row)
-                    except Unevaluable as reason:
-                        judgement.unevaluated.setdefault(column, str(reason))
-                by_formula[row] = verdict is not None
-                if verdict is None:
-                    far = _far(table, column) if far is None else far
-                    verdict = not far[row]
-                judgement.judged += 1
-                if not verdict:
-                    wrong.append(row)
-            if wrong:
-                judgement.findings.append(Finding(column, np.array(wrong), by_formula[wrong[0]]))
-        return judgement
-
-    def agrees(self, table: Table, column: str, row: int) -> bool:
-        """Tell whether one cell is right, as far as the table's columns are known."""
-        if is_formula(table.content(column, row)):
-            try:
-                if column in WEIGHTS:
-                    return self.rate(table, column, row) is not None
-                if (verdict := self.formula(table, column, row)) is not None:
-                    return verdict
-            except Unevaluable:
-                pass
-        if column in WEIGHTS and table.eta is None:
-            return False
-        return not _far(table, column)[row]
-
-    def formula(self, table: Table, column: str, row: int) -> bool | None:
-        """Tell whether a cell's formula computes what the column should.
-
-        It is tried at rows that are right but have other numbers; and, for a formula with numbers
-        typed into it, at other numbers for the cells that it does name. None if it names no cell
-        of the table, so that only its value can tell.
-
-        Raises:
-            Unevaluable: if it cannot be evaluated.
-        """
-        call = self.call(table, column, row)
-        return self.computes(table, column, row, call) if any(symbols(call)) else None
-
-    def computes(self, table: Table, column: str, row: int, call: Call) -> bool:
-        """Tell whether a formula, followed down to the table's cells, computes a column.
-
-        Raises:
-            Unevaluable: if it cannot be evaluated.
-        """
-        named = set(symbols(call))
-        if circular(column, named):
-            return False
-        eta = table.eta if column in WEIGHTS else None
-        kept = kept_inputs(table, row, named)
-        if self._right_at(column, call, eta, kept, ()):
-            return True
-        saved = _typed_in(table, column, row, call)
-        return bool(saved) and self._right_at(column, call, eta, kept, saved)
-
-    def _right_at(
-        self,
-        column: str,
-        call: Call,
-        eta: float | None,
-        kept: Kept,
-        saved: tuple[tuple[Symbol, float], ...],
-    ) -> bool:
-        """Tell whether a formula is right at every point; copies of it are tried once."""
-        key = (column, call, eta, kept, saved)
-        if key not in self._verdicts:
-            named = set(symbols(call))
-            self._verdicts[key] = all(
-                self._close(
-                    column,
-                    call,
-                    {symbol: single_number(point, symbol) for symbol in named} | dict(saved)
-                    if saved
-                    else row_numbers(point, column, named, kept),
-                    eta,
-                )
-                for point in range(POINTS)
-            )
-        return self._verdicts[key]
-
-    def rate(self, table: Table, weight: str, row: int) -> float | None:
-        """Give the learning rate with which a formula moves its weight, None if it has none.
-
-        Raises:
-            Unevaluable: if it cannot be evaluated.
-        """
-        call = self.call(table, weight, row)
-        named = set(symbols(call))
-        kept = kept_inputs(table, row, named)
-        key = (weight, call, kept)
-        if key not in self._rates:
-            rates = []
-            for point in range(POINTS):
-                numbers = row_numbers(point, weight, named, kept)
-                before, gradient = (numbers[symbol] for symbol in needed(weight))
-                rates.append((before - self.evaluator.evaluate(call, numbers)) / gradient)
-            rate = float(np.median(rates))
-            alike = np.ptp(rates) <= CLOSE * abs(rate)  # false for NaN
-            self._rates[key] = float(f"{rate:.10g}") if alike and rate else None
-        return self._rates[key]
-
-    def call(self, table: Table, column: str, row: int) -> Call:
-        """Follow a cell's formula down to the cells of the table.
-
-        Raises:
-            Unevaluable: if that cannot be done.
-        """
-        return self.evaluator.call(table.cell(column, row), table.symbols_from(row))
-
-    def _close(
-        self, column: str, call: Call, numbers: dict[Symbol, float], eta: float | None
-    ) -> bool:
-        value = self.evaluator.evaluate(call, numbers)
-        right = right_result(column, numbers, eta)
-        scale = abs(right)
-        if column in WEIGHTS:  # how far it moves is judged, not where it ends
-            scale = abs(right - numbers[Symbol(column, -1)])
-        return bool(abs(value - right) <= CLOSE * scale)
-
-
-def kept_inputs(table: Table, row: int, named: set[Symbol]) -> Kept:
-    """Give the inputs and targets that a formula takes from elsewhere: they stay as saved."""
-    columns = {symbol.column for symbol in named}
-    kept: list[float | None] = []
-    for column in GIVEN:
-        values = table.values.get(column)
-        elsewhere = column not in columns and values is not None and np.isfinite(values[row])
-        kept.append(float(values[row]) if elsewhere else None)
-    return tuple(kept)
-
-
-def _far(table: Table, column: str) -> np.ndarray:
-    """Tell where a value is not the right one; a cell without a number is never right.
-
-    Where the right value itself is not known, nothing is held against the cell.
-    """
-    right = right_values(table, column)
+@functools.lru_cache(maxsize=10_000)
+def outcome(tree: Tree, kept: Kept, eta: float | None = None) -> np.ndarray:
+    """Compute a tree at the made-up rows; shape (POINTS,)."""
+    numbers = {it: made_up_row(it.below, kept)[it.column] for it in symbols(tree) - {ETA}}
+    numbers[ETA] = np.nan if eta is None else eta
     with np.errstate(all="ignore"):
-        close = np.abs(table.values[column] - right) <= tolerance(table, column, right)
-    return ~close & np.isfinite(right)
+        return np.broadcast_to(evaluate(tree, numbers), POINTS)
 
 
-def repeated_rows(table: Table) -> set[int]:
-    """Find typed rows that repeat the row above to the last digit: no step, but a copy."""
-
-    def typed(row: int) -> list:
-        return [table.content(column, row) for column in table.places]
-
-    rows = [typed(row) for row in range(table.rows)]
-    return {
-        row
-        for row in range(1, table.rows)
-        if rows[row] == rows[row - 1] and all(map(is_number, rows[row]))
-    }
+def kept_inputs(table: Table, row: int, tree: Tree) -> Kept:
+    """Give the inputs and targets that a formula takes from elsewhere: they stay as saved."""
+    named = {it.column for it in symbols(tree)}
+    saved = [np.nan if it in named | table.lacking else table.values[it][row] for it in GIVEN]
+    return tuple(None if np.isnan(number) else float(number) for number in saved)
 
 
-def _typed_in(table: Table, column: str, row: int, call: Call) -> tuple[tuple[Symbol, float], ...]:
-    """Give the cells that a formula should name and holds the numbers of, with these numbers.
+@functools.lru_cache(maxsize=10_000)
+def computes(column: str, tree: Tree, lacking: frozenset[str], kept: Kept) -> bool | None:
+    """Tell whether a formula computes what a column of `FORMULAS` should.
 
-    Nothing, if it lacks one of them altogether.
+    None where that cannot be told: it names no cell of the table, or has no number at other rows
+    than the sheet's.
     """
-    named, typed = set(symbols(call)), [it for it in leaves(call) if is_number(it)]
-    lacking = [symbol for symbol in needed(column) if symbol not in named]
-    if any(symbol.column not in table.places for symbol in lacking):
-        return ()
-    saved = [float(table.values[it.column][row + it.below]) for it in lacking]
-    if not all(any(np.isclose(number, value, CLOSE, 0) for number in typed) for value in saved):
-        return ()
-    return tuple(zip(lacking, saved, strict=True))
+    if is_circular(column, tree):
+        return False
+    value, right = outcome(tree, kept), outcome(right_tree(column, lacking), kept)
+    if not symbols(tree) or not np.isfinite(value).all():
+        return None
+    return bool((np.abs(value - right) <= CLOSE * np.abs(right)).all())
+
+
+@functools.lru_cache(maxsize=10_000)
+def rate(weight: str, tree: Tree, kept: Kept) -> float | None:
+    """Give the learning rate with which a formula moves its weight down, None if it has none."""
+    above = made_up_row(-1, kept)
+    rates = (above[weight] - outcome(tree, kept)) / above[gradient_of(weight)]
+    middle = float(np.median(rates))
+    if not np.ptp(rates) <= CLOSE * max(abs(middle), 1e-6):  # true for NaN
+        return None
+    return float(f"{middle:.10g}") if abs(middle) > 1e-9 else 0.0
+
+
+def agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
+    """Tell whether a cell's formula is the right one, None where only its value can tell."""
+    kept = kept_inputs(table, row, tree)
+    if column in FORMULAS:
+        return computes(column, tree, table.lacking, kept)
+    moved = rate(column, tree, kept)
+    if moved is None or moved <= 0:
+        return False if symbols(tree) else None
+    return table.eta is None or abs(moved - table.eta) <= CLOSE * table.eta
+
+
+# --- All cells of a table -----------------------------------------------------------------
+
+
+class Judged(NamedTuple):
+    """What was found in a column.
+
+    Attributes:
+        wrong: the rows of the wrong cells, counted from 0, by what their formulas compute; None
+            for those of which only the values were found wrong.
+        cells: number of cells that were judged.
+        by_value: why formulas were judged by their values alone, empty if none was.
+        unjudged: why the column was not judged, empty if it was.
+    """
+
+    wrong: dict[Tree | None, list[int]]
+    cells: int
+    by_value: str
+    unjudged: str
+
+
+def judge(table: Table) -> Iterator[tuple[str, Judged]]:
+    """Judge every computed cell of a table, column by column in the order of computation."""
+    copies = repeated_rows(table)
+    for column in (*FORMULAS, *WEIGHTS):
+        if column in table.places:
+            skipped = copies if column in WEIGHTS else ()
+            rows = [row for row in table.computed(column) if row not in skipped]
+            yield column, _judge_column(table, column, rows)
+
+
+def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
+    needed = symbols(right_tree(column, table.lacking))
+    missing = [it for it in COLUMNS if it in table.lacking & {need.column for need in needed}]
+    wrong: dict[Tree | None, list[int]] = {}
+    by_value, verdict, last, left = "", None, None, []
+    for row in rows:
+        try:
+            tree = table.tree(column, row)
+        except Unevaluable as reason:
+            by_value, tree = by_value or str(reason), None
+        if tree is not last or tree is None:
+            verdict, last = None if tree is None else agrees(table, column, row, tree), tree
+        if verdict is None or (missing and not verdict):
+            left.append(row)
+        elif not verdict:
+            wrong.setdefault(tree, []).append(row)
+    cells, blunt = len(rows) - len(left), True
+    if left:
+        right, _, far, coarse = compare(table, column)
+        wrong[None] = [row for row in left if far[row]]
+        known = [row for row in left if far[row] or np.isfinite(right[row])]
+        cells += len(known)
+        blunt = all(coarse[row] and not far[row] for row in known)
+    unjudged = ""
+    if left and len(left) == len(rows) and blunt:
+        unjudged = "too few digits to tell right from wrong"
+        if column in WEIGHTS and table.eta is None:
+            unjudged = "nothing tells the learning rate: write it beside a label such as η"
+        if missing:
+            unjudged = f"there is no column for {', '.join(missing)}"
+    return Judged({tree: rows for tree, rows in wrong.items() if rows}, cells, by_value, unjudged)

@@ -9,7 +9,7 @@ from openpyxl.cell import Cell
 from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 
-from backprop.check.report import RIGHT, FileReport, WrongColumn
+from backprop.check.report import FileReport, Wrong
 from common import UserError, write_whole
 
 COLOUR = "FFFFB3A7"  # a red that black digits stay readable on
@@ -20,14 +20,14 @@ LOST = (
 
 
 def write_marked(path: Path, report: FileReport, copy: Path) -> None:
-    """Copy a workbook with its wrong cells coloured and a note at the first of each column.
+    """Copy a workbook with its wrong cells coloured and a note at the first of each mistake.
 
-    A workbook that is right is copied as it is.
+    A workbook without wrong cells is copied as it is.
 
     Raises:
         UserError: if openpyxl cannot copy it, or the copy cannot be written.
     """
-    if report.verdict == RIGHT:
+    if not any(table.wrong for table in report.tables):
         write_whole(copy, path.read_bytes())
         return
     try:
@@ -47,7 +47,7 @@ def write_marked(path: Path, report: FileReport, copy: Path) -> None:
     write_whole(copy, file.getvalue())
 
 
-def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: WrongColumn) -> None:
+def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: Wrong) -> None:
     for name in wrong.cells:
         sheet[name].fill = PatternFill("solid", fgColor=COLOUR)
     first = sheet[wrong.cells[0]]
@@ -55,7 +55,7 @@ def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: WrongColumn) -> 
         first.comment = _note(wrong)
 
 
-def _note(wrong: WrongColumn) -> Comment:
+def _note(wrong: Wrong) -> Comment:
     lines = [f"{wrong.column}: {len(wrong.cells)} wrong", f"right: {wrong.right_formula}"]
     if wrong.likely:
         lines.append(f"likely: {wrong.likely}")

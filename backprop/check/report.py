@@ -1,30 +1,32 @@
-"""What was found in a file, for a person and for a spreadsheet."""
+"""What was found in a file: as data, for a person, and for a spreadsheet."""
 
 import csv
 import io
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-RIGHT, WRONG, UNREADABLE = "right", "wrong", "unreadable"
+from backprop.check.slips import Slip
+from backprop.check.table import Gap
+from backprop.check.words import written
+
+RIGHT, INCOMPLETE, WRONG, UNREADABLE = "right", "incomplete", "wrong", "unreadable"
 FIELDS = (
     "file", "sheet", "first_row", "rows", "learning_rate", "verdict", "column", "wrong_cells",
-    "first_cell", "value", "right", "formula", "right_formula", "likely",
+    "first_cell", "value", "right", "formula", "right_formula", "likely", "slip", "uses",
+    "belongs", "not_judged",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class WrongColumn:
-    """A column with wrong cells; all but `cells` speaks of the first of them.
+class Wrong(NamedTuple):
+    """Cells of a column that are wrong in the same way; all but `cells` speaks of the first.
 
     Attributes:
-        cells: names of the wrong cells.
         value: the cell as saved.
         right: the right value, from the other cells of the sheet; None where those tell none.
-        formula: the cell's formula, empty if it has none.
-        right_formula: the right formula, in the sheet's own cell names.
-        likely: the likely slip in words, empty where none is told.
+        formula: empty if the cell has none.
+        slip: what makes it wrong, None where no single change does; `likely` says it in words.
+        alike: what the same mistake has in common wherever it is made.
     """
 
     column: str
@@ -33,7 +35,9 @@ class WrongColumn:
     right: float | None
     formula: str
     right_formula: str
+    slip: Slip | None
     likely: str
+    alike: Any
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class TableReport:
         rate_cell: where the learning rate stands, empty if it was inferred.
         judged: number of cells that were judged.
         remarks: what a reader of the verdict must know.
+        starts: what the table starts from where something else is asked for.
+        missing: what is missing or could not be judged.
     """
 
     sheet: str
@@ -54,46 +60,62 @@ class TableReport:
     rate_cell: str
     judged: int
     remarks: tuple[str, ...]
-    wrong: tuple[WrongColumn, ...]
+    wrong: tuple[Wrong, ...]
+    starts: str
+    missing: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Wrong, incomplete or right."""
+        return WRONG if self.wrong or self.starts else INCOMPLETE if self.missing else RIGHT
+
+    def columns(self) -> dict[str, list[Wrong]]:
+        """Give the wrong cells by column."""
+        names = dict.fromkeys(wrong.column for wrong in self.wrong)
+        return {name: [it for it in self.wrong if it.column == name] for name in names}
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """What was found in a file; `reason` says why it cannot be judged, if it cannot.
-
-    Attributes:
-        skipped: tables that cannot be judged, with the reason, a line each.
-    """
+    """What was found in a file; `reason` says why nothing can be judged, if nothing can."""
 
     tables: tuple[TableReport, ...] = ()
-    skipped: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
     reason: str = ""
 
     @property
     def verdict(self) -> str:
-        """Right, wrong or unreadable."""
+        """Unreadable, wrong, incomplete or right."""
         if self.reason:
             return UNREADABLE
-        return WRONG if any(table.wrong for table in self.tables) else RIGHT
+        verdicts = {table.verdict for table in self.tables} | {INCOMPLETE for _ in self.gaps}
+        return next(it for it in (WRONG, INCOMPLETE, RIGHT) if it in verdicts)
 
     @property
     def tells_more(self) -> bool:
         """Whether the details say more than the sentence."""
         remarks = any(table.remarks for table in self.tables)
-        return self.verdict == WRONG or remarks or bool(self.skipped)
+        return remarks or self.verdict in (WRONG, INCOMPLETE)
 
     def sentence(self) -> str:
         """Give the verdict in one sentence."""
-        if self.reason:
-            return f"Cannot be judged: {self.reason}"
-        cells = sum(table.judged for table in self.tables)
+        missing = [it for table in self.tables for it in table.missing] + [*map(_where, self.gaps)]
         within = _count(len(self.tables), "table")
+        if self.verdict == UNREADABLE:
+            return f"Cannot be judged: {self.reason}"
         if self.verdict == RIGHT:
+            cells = sum(table.judged for table in self.tables)
             return f"Right: all {cells} cells of {within} agree."
-        wrong = [table for table in self.tables if table.wrong]
-        columns = list(dict.fromkeys(it.column for table in wrong for it in table.wrong))
-        some = within if len(wrong) == len(self.tables) else f"{len(wrong)} of {within}"
-        return f"Wrong: {_listed(columns)} in {some}; the other columns agree."
+        if self.verdict == INCOMPLETE:
+            more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+            return f"Incomplete: nothing judged is wrong, but {missing[0]}{more}."
+        wrong = [table for table in self.tables if table.verdict == WRONG]
+        columns = list(dict.fromkeys(it for table in wrong for it in table.columns()))
+        columns += ["the starting numbers"] if any(table.starts for table in wrong) else []
+        what = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} and {columns[-1]}"
+        within = within if len(wrong) == len(self.tables) else f"{len(wrong)} of {within}"
+        rest = "not all the rest could be judged" if missing else "the other columns agree"
+        return f"Wrong: {what} in {within}; {rest}."
 
 
 def details(report: FileReport) -> str:
@@ -101,14 +123,16 @@ def details(report: FileReport) -> str:
     lines: list[str] = []
     groups: dict[Any, list[TableReport]] = {}
     for table in report.tables:
-        groups.setdefault(_finding(table) or id(table), []).append(table)
+        alike = tuple((wrong.column, wrong.alike) for wrong in table.wrong)
+        key = (alike, table.starts, table.missing) if alike else id(table)
+        groups.setdefault(key, []).append(table)
     for first, *others in groups.values():
         lines += _table_lines(first)
         if others:
             names = ", ".join(f"{table.sheet} (row {table.first_row})" for table in others)
             lines.append(f"  the same in {_count(len(others), 'more table')}: {names}")
             lines += [f"  {table.sheet}: {it}" for table in others for it in table.remarks]
-    lines += report.skipped
+    lines += [f"Not judged: {_where(gap)}" for gap in report.gaps]
     return "\n".join([*lines, report.sentence()])
 
 
@@ -119,80 +143,84 @@ def overview(reports: Mapping[str, FileReport]) -> str:
 
 
 def csv_text(reports: Mapping[str, FileReport]) -> str:
-    """Write a row for each wrong column of each table, and one for a table that is right."""
+    """Write a row for each wrong column of each table, and one for each other table or gap.
+
+    Text that a spreadsheet would compute, as someone else's formula, gets an apostrophe before it.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
     writer.writeheader()
     for name, report in reports.items():
-        if report.reason:
-            writer.writerow({"file": name, "verdict": UNREADABLE, "likely": report.reason})
-        for table in report.tables:
-            place = {
-                "file": name,
-                "sheet": table.sheet,
-                "first_row": table.first_row,
-                "rows": table.rows,
-                "learning_rate": table.learning_rate,
-                "verdict": WRONG if table.wrong else RIGHT,
-            }
-            writer.writerows(place | _fields(wrong) for wrong in table.wrong)
-            if not table.wrong:
-                writer.writerow(place)
+        for row in rows_of(report):
+            writer.writerow({
+                field: f"'{it}" if isinstance(it, str) and it[:1] in {*"=+-@\t\r"} else it
+                for field, it in ({"file": name} | row).items()
+            })  # fmt: skip
     return text.getvalue()
 
 
-def _fields(wrong: WrongColumn) -> dict[str, Any]:
-    return {
-        "column": wrong.column,
-        "wrong_cells": len(wrong.cells),
-        "first_cell": wrong.cells[0],
-        "value": wrong.value,
-        "right": wrong.right,
-        "formula": wrong.formula,
-        "right_formula": wrong.right_formula,
-        "likely": wrong.likely,
-    }
+def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
+    """Give the rows of the CSV, without the file's name."""
+    if report.reason:
+        yield {"verdict": UNREADABLE, "not_judged": report.reason}
+    for table in report.tables:
+        place = {
+            "sheet": table.sheet,
+            "first_row": table.first_row,
+            "rows": table.rows,
+            "learning_rate": table.learning_rate,
+            "verdict": table.verdict,
+            "not_judged": "; ".join(table.missing),
+        }
+        for column, wrong in table.columns().items():
+            first, slip = wrong[0], wrong[0].slip or Slip("")
+            more = [f"{it.likely}, from {it.cells[0]}" for it in wrong[1:] if it.likely]
+            yield place | {name: getattr(first, name) for name in first._fields if name in FIELDS} | {
+                "column": column,
+                "wrong_cells": sum(len(it.cells) for it in wrong),
+                "first_cell": first.cells[0],
+                "likely": "; ".join([first.likely, *more]),
+                "slip": slip.kind,
+                "uses": written(slip.used),
+                "belongs": written(slip.belongs),
+            }  # fmt: skip
+        if table.starts or not table.wrong:
+            yield place | {"likely": table.starts}
+    for gap in report.gaps:
+        place = {"sheet": gap.sheet, "first_row": gap.first_row}
+        yield place | {"verdict": INCOMPLETE, "not_judged": _where(gap)}
 
 
-def _finding(table: TableReport) -> tuple:
-    """Give what two tables have in common that are wrong in the same way, empty for a right one."""
-    return tuple(
-        (wrong.column, re.sub(r" \(\$?[A-Z]+\$?\d+\)| of row \d+.*", "", wrong.likely))
-        for wrong in table.wrong
-    )
+def _where(gap: Gap) -> str:
+    rows = f"row {gap.first_row}"
+    if gap.last_row > gap.first_row:
+        rows = f"rows {gap.first_row} to {gap.last_row}"
+    return f"{rows} of sheet {gap.sheet}: {gap.reason}"
 
 
-def _table_lines(table: TableReport) -> list[str]:
-    if table.learning_rate is None:
-        rate = "η not needed for one row"
-    elif table.rate_cell:
-        rate = f"η = {table.learning_rate:g} ({table.rate_cell})"
-    else:
-        rate = f"η = {table.learning_rate:g}, inferred from how the weights move"
-    lines = [
-        f"Sheet {table.sheet}, table from row {table.first_row}: "
-        f"{_count(table.rows, 'row')}, {rate}"
-    ]
-    lines += [f"  {remark}" for remark in table.remarks]
-    if not table.wrong:
-        return [*lines, f"  all {table.judged} cells agree"]
+def _table_lines(table: TableReport) -> Iterator[str]:
+    rate = "η not needed for one row" if table.rows == 1 else "η unknown"
+    if table.learning_rate is not None:
+        where = (
+            f" ({table.rate_cell})" if table.rate_cell else ", inferred from how the weights move"
+        )
+        rate = f"η = {table.learning_rate:.15g}{where}"
+    rows = _count(table.rows, "row")
+    yield f"Sheet {table.sheet}, table from row {table.first_row}: {rows}, {rate}"
+    yield from (f"  {remark}" for remark in (*table.remarks, table.starts) if remark)
     for wrong in table.wrong:
         cells = _count(len(wrong.cells), "wrong cell")
-        lines += [
-            f"  {wrong.column}: {cells}, the first is {wrong.cells[0]}",
-            f"    value    {wrong.value}",
-            f"    right    {'unknown' if wrong.right is None else repr(wrong.right)}",
-            f"    formula  {wrong.formula or 'a number, no formula'}",
-            f"    right    {wrong.right_formula}",
-        ]
+        yield f"  {wrong.column}: {cells}, the first is {wrong.cells[0]}"
+        yield f"    value    {wrong.value}"
+        yield f"    right    {'unknown' if wrong.right is None else repr(wrong.right)}"
+        yield f"    formula  {wrong.formula or 'a number, no formula'}"
+        yield f"    right    {wrong.right_formula}"
         if wrong.likely:
-            lines.append(f"    likely   {wrong.likely}")
-    return lines
+            yield f"    likely   {wrong.likely}"
+    yield from (f"  not judged: {reason}" for reason in table.missing)
+    if table.verdict == RIGHT:
+        yield f"  all {table.judged} cells agree"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _listed(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

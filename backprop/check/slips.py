@@ -1,356 +1,281 @@
-"""What the slip may be that makes a cell wrong, in words."""
+"""What makes a formula wrong: the smallest change of the right one that computes the same.
 
+A change is data, a `Slip`, together with the changed tree; `words` says it.
+"""
+
+import functools
 import itertools
-from collections import Counter
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from backprop.check.book import address, is_blank, is_formula
-from backprop.check.formula import Call, Symbol, Unevaluable, leaves, symbols, with_leaves
-from backprop.check.judge import Finding, Judge, kept_inputs
-from backprop.check.points import POINTS, circular, needed, row_numbers, whole_row
-from backprop.check.rounding import right_values, tolerance
-from backprop.check.tables import Table
-from backprop.network import (
-    CHAINS,
-    COLUMNS,
-    FORMULAS,
-    PARTIALS,
-    PATHS,
-    WEIGHTS,
-    Row,
-    gradient_of,
-    partial,
-    updated,
-)
+from backprop.check.formula import (
+    Call,
+    Symbol,
+    Tree,
+    Unevaluable,
+    evaluate,
+    leaves,
+    product,
+    read,
+    symbols,
+)  # fmt: skip
+from backprop.check.judge import Kept, kept_inputs, outcome, rate
+from backprop.check.right import ETA, is_circular, placed, placeholders, right_tree
+from backprop.check.table import Table
+from backprop.check.values import compare, saved_numbers
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
 
-Slip = tuple[str, Any]  # in words, and what the cell would then hold
+SAME = 1e-6  # how far two formulas may be apart that compute the same, as a share
 
 
-class Rows(NamedTuple):
-    """Numbers that a slip is tried at: the row itself, the one above, and the right result."""
+class Slip(NamedTuple):
+    """One change of the right formula.
 
-    here: Row
-    above: Row
-    right: Any
-    eta: float | None
-
-
-def likely_slip(judge: Judge, table: Table, finding: Finding) -> str:
-    """Say in words what makes a column's first wrong cell what it is, if it can be told.
-
-    The sheet's own formula tells if it names one cell in another's place. Otherwise a slip is
-    named whose outcome is that of the formula or, where there is none, of every wrong cell. Empty
-    if neither tells.
+    Attributes:
+        kind: one of those that `words.WORDS` puts into words.
+        used: what stands in the sheet, if the kind says that something does.
+        belongs: what belongs there.
+        both: whether it stands in both of two paths.
     """
-    column, row = finding.column, int(finding.rows[0])
-    content = table.content(column, row)
-    if not finding.by_formula:
-        if words := _no_number(table, column, row):
-            return words
-        typed = [not is_formula(table.content(column, it)) for it in range(1, table.rows)]
-        if not is_formula(content) and not all(typed):
-            return "a typed number where the other rows have a formula"
-        return _from_values(table, finding)
-    try:
-        call = judge.call(table, column, row)
-        if column in FORMULAS and circular(column, set(symbols(call))):
-            return "names its own cell, or one that is computed from it"
-        return _wrong_reference(judge, table, column, row, call) or _from_formula(
-            judge, table, column, row, call
-        )
-    except Unevaluable:  # the work allowed for one workbook is done
-        return ""
+
+    kind: str
+    used: Tree | None = None
+    belongs: Tree | None = None
+    both: bool = False
 
 
-def _no_number(table: Table, column: str, row: int) -> str:
-    value = table.book.value(table.cell(column, row))
-    if not np.isnan(table.values[column][row]):
-        return ""
-    return "holds nothing" if is_blank(value) else f"holds {value!r} and not a number"
+Change = tuple[Slip, Tree]
 
 
-# --- The cells that a formula names -------------------------------------------------------
+def find_slips(
+    table: Table, column: str, tree: Tree | None, rows: list[int]
+) -> Iterator[tuple[Slip | None, list[int]]]:
+    """Name what makes cells of a column wrong, None where no single change does; with their rows.
+
+    Args:
+        tree: what the cells' formulas compute, None if only their values were found wrong.
+    """
+    if tree is not None:
+        kept = kept_inputs(table, rows[0], tree)
+        slip = _blank(table, column, tree, rows[0], kept)
+        yield slip or slip_of_formula(column, tree, table.lacking, kept, table.eta), rows
+        return
+    groups: dict[Slip | None, list[int]] = {}
+    for row in rows:
+        groups.setdefault(_not_computed(table, column, row), []).append(row)
+    for slip, alike in groups.items():
+        yield slip or _slip_of_values(table, column, alike), alike
 
 
-def _wrong_reference(judge: Judge, table: Table, column: str, row: int, call: Call) -> str:
-    """Compare the cells that a formula names with those it should name."""
-    should = Counter({symbol: _times(column, symbol) for symbol in needed(column)})
-    does = Counter(symbols(call))
-    used, lacking = does - should, should - does
-    for symbol in lacking:
-        place = symbol.column, row + symbol.below
-        if symbol.column in table.places and is_blank(table.content(*place)):
-            return f"{symbol.column} ({table.address(*place)}) is blank"
-    if len(used) != 1 or len(lacking) > 1:
-        return ""
-    ((wrong, times),) = used.items()
-    there = table.address(wrong.column, row + wrong.below)
-    line = table.first_line + row + 1
-    if not lacking:  # it must stand in the learning rate's place
-        at_rate = column in WEIGHTS and times == 1
-        if not at_rate or not _mended(judge, table, column, row, call, wrong, table.eta, 1):
-            return ""
-        eta = "η" if table.eta_cell is None else f"η ({address(*table.eta_cell[1:])})"
-        return f"uses {wrong.column} ({there}) where the learning rate {eta} belongs"
-    ((right, as_often),) = lacking.items()
-    alike = times == as_often
-    if not alike or not _mended(judge, table, column, row, call, wrong, right, times):
-        return ""
-    if wrong.column == right.column:
-        rows = line + wrong.below, line + right.below
-        return f"uses {wrong.column} of row {rows[0]} where row {rows[1]} belongs"
-    if f"a_{wrong.column}" == right.column and times == 2:
-        return _net_words(right.column)
-    here = table.address(right.column, row + right.below)
-    return f"uses {wrong.column} ({there}) where {right.column} ({here}) belongs"
+def _blank(table: Table, column: str, tree: Tree, row: int, kept: Kept) -> Slip | None:
+    """Tell whether a formula is wrong because a cell that it names is blank."""
+    right = right_tree(column, table.lacking)
+    for it in sorted(symbols(right) - symbols(tree) - {ETA}):
+        if it.column in table.places:
+            cell = table.sheet, table.first + row + it.below, table.places[it.column]
+            without = outcome(swapped(right, it, 0.0), kept, table.eta)
+            if table.book.is_blank(cell) and _is_same(without, outcome(tree, kept)):
+                return Slip("blank", belongs=it)
+    return None
 
 
-def _mended(
-    judge: Judge,
-    table: Table,
-    column: str,
-    row: int,
-    call: Call,
-    wrong: Symbol,
-    right: Any,
-    times: int,
-) -> bool:
-    """Tell whether a formula is right with one symbol replaced in some places."""
-    places = [index for index, leaf in enumerate(leaves(call)) if leaf == wrong]
-    return any(
-        judge.computes(table, column, row, with_leaves(call, dict.fromkeys(some, right)))
-        for some in itertools.combinations(places, times)
+@functools.lru_cache(maxsize=1_000)
+def slip_of_formula(
+    column: str, tree: Tree, lacking: frozenset[str], kept: Kept, eta: float | None
+) -> Slip | None:
+    """Name the change of a column's right formula that computes what another one computes."""
+    if column in FORMULAS and is_circular(column, tree):
+        return Slip("circular")
+    moved = rate(column, tree, kept) if column in WEIGHTS else None
+    if moved == 0:
+        return Slip("still")
+    if moved is not None and moved < 0 and (eta is None or np.isclose(-moved, eta, SAME)):
+        return Slip("climbs")
+    right, there = right_tree(column, lacking), outcome(tree, kept)
+    named = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, Symbol)))
+    typed = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, float)))
+    others = [Symbol(it, 0) for it in COLUMNS if Symbol(it, 0) not in named]
+    tries = itertools.chain(
+        replaced(right, named),
+        structural(column, lacking),
+        [(Slip("other rate", moved, ETA), swapped(right, ETA, moved))] if moved else [],
+        replaced(right, typed + others),
     )
+    return next((slip for slip, it in tries if _is_same(outcome(it, kept, eta), there)), None)
 
 
-def _times(column: str, symbol: Symbol) -> int:
-    """Count how often a column's right formula names a cell."""
-    if column in WEIGHTS:
-        return 1
-    marked = _Counted()
-    FORMULAS[column](marked)
-    return marked.counts[symbol.column]
+def _is_same(value: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.isfinite(value).all() and (np.abs(value - other) <= SAME * np.abs(other)).all())
 
 
-class _Counted:
-    """A row that counts how often each of its columns is asked for."""
-
-    def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-
-    def __getattr__(self, column: str) -> float:
-        self.counts[column] += 1
-        return 0.5
-
-
-# --- What a formula computes --------------------------------------------------------------
+def _not_computed(table: Table, column: str, row: int) -> Slip | None:
+    """Tell whether a cell holds no number at all, or a typed one among formulas."""
+    book, cell = table.book, table.cell(column, row)
+    if np.isnan(table.values[column][row]):
+        value = book.values.get(cell)
+        return Slip("empty") if value is None else Slip("no number", used=repr(value))
+    others = (table.cell(column, it) in book.formulas for it in table.computed(column))
+    return Slip("typed") if cell not in book.formulas and any(others) else None
 
 
-def _from_formula(judge: Judge, table: Table, column: str, row: int, call: Call) -> str:
-    """Name the slip with the formula's outcome at made-up rows."""
-    named = set(symbols(call))
-    kept = kept_inputs(table, row, named)
-    numbers = [row_numbers(point, column, named, kept) for point in range(POINTS)]
-    outcomes = np.array([judge.evaluator.evaluate(call, it) for it in numbers])
+def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
+    """Name the change that gives the saved values of wrong cells, within their rounding.
 
-    def rows_below(below: int) -> Row:
-        rows = [whole_row(point, below, kept) for point in range(POINTS)]
-        return SimpleNamespace(**{name: np.array([it[name] for it in rows]) for name in COLUMNS})
-
-    here, above = rows_below(0), rows_below(-1)
-    right = updated(column, above, table.eta) if column in WEIGHTS else FORMULAS[column](here)
-
-    def same(outcome: Any) -> bool:
-        return np.allclose(outcome, outcomes, rtol=1e-6, atol=0)
-
-    words = _first(table, column, row, Rows(here, above, right, table.eta), same)
-    if not words and column in WEIGHTS and (rate := judge.rate(table, column, row)):
-        return f"uses the learning rate {rate:g} where {table.eta:g} belongs"
-    return words
-
-
-def _from_values(table: Table, finding: Finding) -> str:
-    """Name the slip with the saved values of every wrong cell, within their rounding."""
-    column, rows = finding.column, finding.rows
-    right = right_values(table, column)
-    with np.errstate(all="ignore"):
-        near = tolerance(table, column, right)[rows]
-    values = table.values[column][rows]
-    unknown = dict.fromkeys(COLUMNS, np.full(table.moves, np.nan))
-    columns = (unknown | table.values).items()
-    here = SimpleNamespace(**{name: numbers[rows] for name, numbers in columns})
-    above = SimpleNamespace(**{name: numbers[rows - 1] for name, numbers in columns})
-
-    def same(outcome: Any) -> bool:
-        return bool(np.all(np.abs(outcome - values) <= near))
-
-    return _first(table, column, int(rows[0]), Rows(here, above, right[rows], table.eta), same)
+    None where several do that compute different things: the digits do not tell which.
+    """
+    below = -1 if column in WEIGHTS else 0
+    cells = [Symbol(it, below) for it in COLUMNS if it not in table.lacking]
+    cells += [Symbol(gradient_of(column), 0)] if column in WEIGHTS else []
+    right = right_tree(column, table.lacking)
+    saved = saved_numbers(table, {*cells, *symbols(right)})
+    _, near, _, _ = compare(table, column)
+    found: dict[Slip, np.ndarray] = {}
+    for slip, changed in (*replaced(right, cells), *structural(column, table.lacking)):
+        if symbols(changed) <= saved.keys():
+            with np.errstate(all="ignore"):
+                value = np.broadcast_to(evaluate(changed, saved), table.lines)
+                fits = np.abs(value - table.values[column])[rows] <= near[rows]
+            tried = outcome(changed, (None,) * 4, 0.7)
+            if fits.all() and not any(_is_same(tried, it) for it in found.values()):
+                found[slip] = tried
+    return next(iter(found)) if len(found) == 1 else None
 
 
-def _first(table: Table, column: str, row: int, rows: Rows, same: Callable[[Any], bool]) -> str:
-    """Give the words of the first slip with the same outcome, empty if none has."""
-    slips = _weight_slips if column in WEIGHTS else _formula_slips
-    with np.errstate(all="ignore"):
-        for words, outcome in slips(table, column, row, rows):
-            if np.isfinite(outcome).all() and same(outcome):
-                return words
-    return ""
+# --- The changes --------------------------------------------------------------------------
 
 
-def _weight_slips(table: Table, weight: str, row: int, rows: Rows) -> Iterator[Slip]:
-    """Give the ways in which a weight is updated wrongly."""
-    above, eta = rows.above, rows.eta
-    name = {column: table.address(column, row - 1) for column in COLUMNS}
-    old, gradient = getattr(above, weight), getattr(above, gradient_of(weight))
-    yield "the sign is turned: the weight moves up the gradient, not down", old + eta * gradient
-    yield "the weight does not move", old
-    yield "the learning rate is missing", old - gradient
-    yield "the old weight is missing", -eta * gradient
-    yield "a product where a difference belongs: w·η·∂E/∂w for w − η·∂E/∂w", old * eta * gradient
-    yield "the learning rate is squared", old - eta**2 * gradient
-    for other in WEIGHTS:
-        column = gradient_of(other)
-        words = (
-            f"updated with {column} ({name[column]}) where "
-            f"{gradient_of(weight)} ({name[gradient_of(weight)]}) belongs"
-        )
-        yield words, old - eta * getattr(above, column)
-    for other in WEIGHTS:
-        words = f"starts from {other} ({name[other]}) where {weight} ({name[weight]}) belongs"
-        yield words, getattr(above, other) - eta * gradient
-    here = getattr(rows.here, gradient_of(weight))
-    yield "uses the gradient of its own row where that of the row above belongs", old - eta * here
+def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
+    """Put another cell or number in place of one: once, or wherever it stands."""
+    for leaf, put in spots(tree):
+        if not isinstance(leaf, Call):
+            for other in others:
+                if other != leaf:
+                    yield Slip("other leaf", other, leaf), put(other)
+    for leaf in sorted(symbols(tree)):
+        for other in others:
+            if other != leaf:
+                yield Slip("other leaf", other, leaf), swapped(tree, leaf, other)
 
 
-def _formula_slips(table: Table, column: str, line: int, rows: Rows) -> Iterator[Slip]:
-    """Give the ways in which a cell of a row is computed wrongly."""
-    row, right = rows.here, rows.right
-    name = {column: table.address(column, line) for column in COLUMNS}
-    yield "the sign is turned", -right
+@functools.cache
+def structural(column: str, lacking: frozenset[str]) -> list[Change]:
+    """List the changes of a column's right formula that are not of its cells and numbers."""
+    right = right_tree(column, lacking)
+    changes = [*edits(right), *brackets(column, lacking)]
     if column.startswith("a_"):
-        net = getattr(row, column[2:])
-        yield "the sigmoid is missing", net
-        yield "the sign in the exponent is turned: σ(x) = 1/(1+EXP(-x))", 1 - right
-        yield "the 1 in the denominator is missing: σ(x) = 1/(1+EXP(-x))", np.exp(net)
-        yield "the brackets of the denominator are missing: σ(x) = 1/(1+EXP(-x))", 1 + np.exp(-net)
-        yield "tanh where the sigmoid belongs", np.tanh(net)
-        yield "ReLU where the sigmoid belongs", np.maximum(net, 0)
-    if column in ("E1", "E2"):
-        target, output = f"t{column[1]}", f"a_o{column[1]}"
-        error = getattr(row, target) - getattr(row, output)
-        product = getattr(row, target) * getattr(row, output)
-        yield "the factor ½ is missing", 2 * right
-        yield "the square is missing", 0.5 * error
-        yield "the square and the factor ½ are missing", error
-        yield "½ is squared too", 0.5 * right
-        yield _product_words(target, output), 0.5 * product**2
-    if column == "E_total":
-        yield "only E1: E2 is missing", row.E1
-        yield "only E2: E1 is missing", row.E2
-        yield "the two errors are subtracted, not added", row.E1 - row.E2
-        yield "a product where a sum belongs: E1·E2 for E1 + E2", row.E1 * row.E2
-        yield "the mean of the two errors, not their sum", 0.5 * right
-    if column in CHAINS:
-        yield from _chain_slips(column, row, right)
-    uses = [symbol.column for symbol in needed(column)]
-    for used in uses:
-        for other in COLUMNS:
-            if other not in (used, column):
-                swapped = SimpleNamespace(**{**vars(row), used: getattr(row, other)})
-                words = f"uses {other} ({name[other]}) where {used} ({name[used]}) belongs"
-                yield words, FORMULAS[column](swapped)
-    if column in ("h1", "h2", "o1", "o2"):
-        for used in (it for it in uses if it in WEIGHTS):
-            without = SimpleNamespace(**{**vars(row), used: 0 * right})
-            yield f"the term with {used} ({name[used]}) is missing", FORMULAS[column](without)
-
-
-def _chain_slips(column: str, row: Row, right: Any) -> Iterator[Slip]:
-    """Give the slips of a gradient: a link of its chain left out, half done or done twice."""
-    links = CHAINS[column]
-    for link in links:
-        value = partial(link, row)
-        yield f"the factor {link} is missing", right / value
-        yield f"the factor {link} stands twice", right * value
-    for link in links:
-        if link.startswith("∂a_"):
-            neuron = link[1 : link.index("/")]
-            yield from _slope_slips(link, neuron, row, right)
-        elif link.startswith("∂E/∂a_o"):
-            target, output = f"t{link[-1]}", link[4:]
-            product = getattr(row, target) * getattr(row, output)
-            yield _product_words(output, target), right / partial(link, row) * product
-    if links[0] in PATHS:
-        rest = partial(links[1], row) * partial(links[2], row)
-        paths = PATHS[links[0]]
-        first, second = (np.prod([PARTIALS[link](row) for link in path], 0) for path in paths)
-        yield "the path through o2 is missing", first * rest
-        yield "the path through o1 is missing", second * rest
-        yield "the two paths are subtracted, not added", (first - second) * rest
-        yield "a product where a sum belongs: the two paths add up", first * second * rest
-        yield "the brackets around the sum of the two paths are missing", first + second * rest
-        yield from _path_slips(paths, row, rest)
-    for other in CHAINS:
+        net = next(it.args[0] for it, _ in spots(right) if getattr(it, "name", "") == "NEGATIVE")
+        changes += [
+            (Slip("no sigmoid"), net),
+            (Slip("other function", used="tanh"), Call("TANH", (net,))),
+            (Slip("other function", used="ReLU"), Call("MAX", (net, 0.0))),
+        ]
+    for other in WEIGHTS if column in WEIGHTS else FORMULAS:
         if other != column:
-            yield f"this is the formula of {other}", FORMULAS[other](row)
+            changes.append(
+                (Slip("other formula", belongs=Symbol(other, 0)), right_tree(other, lacking))
+            )
+    return changes
 
 
-def _slope_slips(link: str, neuron: str, row: Row, right: Any) -> Iterator[Slip]:
-    """Give the slips of the sigmoid's derivative a·(1 − a)."""
-    activation, net = getattr(row, neuron), getattr(row, neuron[2:])
-    without = right / partial(link, row)
-    yield f"the factor {neuron} of {link} is missing", without * (1 - activation)
-    yield f"the factor (1 − {neuron}) of {link} is missing", without * activation
-    yield _net_words(neuron), without * net * (1 - net)
-    yield _product_words("1", neuron), without * activation * activation
-    yield f"the brackets of 1 − {neuron} are missing", without * activation - activation
+def edits(tree: Tree) -> Iterator[Change]:
+    """Change the operations of a tree: leave out, put in twice, turn the sign, exchange."""
+    for node, put in spots(tree):
+        yield Slip("sign", belongs=None if node is tree else node), put(Call("NEGATIVE", (node,)))
+        if isinstance(node, Call):
+            for slip, changed in _edits_here(*node):
+                yield slip, put(changed)
 
 
-def _path_slips(paths: tuple[tuple[str, ...], ...], row: Row, rest: Any) -> Iterator[Slip]:
-    """Give the slips within one path, or in both alike, from a hidden activation to the error."""
-    changes: dict[str, list[Any]] = {}
-    for path in paths:
-        output = path[0][4:]
-        activation, net = getattr(row, output), getattr(row, output[2:])
-        target = getattr(row, f"t{output[-1]}")
-        whole = np.prod([PARTIALS[link](row) for link in path], 0)
-        slope, error, weight = (PARTIALS[link](row) for link in (path[1], path[0], path[2]))
-        for words, value in (
-            ("the factor ∂a_o/∂o is missing in {}", error * weight),
-            ("the factor ∂E/∂a_o is missing in {}", slope * weight),
-            ("the weight is missing in {}", error * slope),
-            ("the factor (1 − a_o) is missing in {}", error * activation * weight),
-            ("the factor a_o is missing in {}", error * (1 - activation) * weight),
-            ("the sign is turned in {}", -whole),
-            (
-                "the sigmoid's derivative is taken at the net input in {}: o·(1 − o) where "
-                "a_o·(1 − a_o) belongs",
-                error * net * (1 - net) * weight,
-            ),
-            (
-                "a product where a difference belongs in {}: a_o·t for a_o − t",
-                activation * target * slope * weight,
-            ),
-        ):
-            changes.setdefault(words, []).append((value, whole))
-    for words, ((first, right_first), (second, right_second)) in changes.items():
-        yield words.format("both paths"), (first + second) * rest
-        yield words.format("the path through o1"), (first + right_second) * rest
-        yield words.format("the path through o2"), (right_first + second) * rest
+def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
+    def exchanged(sign: str, first: Tree, second: Tree) -> Change:
+        changed = product((first, second)) if sign == "*" else Call(sign, (first, second))
+        return Slip("operation", changed, Call(name, args)), changed
+
+    if name == "*":
+        for start, end in itertools.combinations(range(len(args) + 1), 2):
+            run, rest = product(args[start:end]), args[:start] + args[end:]
+            if rest:
+                yield Slip("missing factor", belongs=run), product(rest)
+            yield Slip("twice", belongs=run), product((*args, run))
+        for cut, sign in itertools.product(range(1, len(args)), "+-/"):
+            yield exchanged(sign, product(args[:cut]), product(args[cut:]))
+    elif len(args) == 1:
+        turned = name == "NEGATIVE"
+        yield Slip("sign" if turned else "missing function", belongs=args[0]), args[0]
+        yield Slip("twice", belongs=Call(name, args)), Call(name, (Call(name, args),))
+    else:
+        first, second = args
+        kind = {"^": "missing power", "/": "missing factor"}.get(name, "missing term")
+        yield Slip(kind, belongs=Call(name, args) if name == "^" else second), first
+        if name != "^":
+            yield Slip(kind, belongs=first), second
+        yield exchanged(name, second, first)
+        yield from (exchanged(sign, first, second) for sign in "+-*/^" if sign != name)
+        if name == "+":
+            yield from (
+                (Slip("twice", belongs=it), Call("+", (Call("+", args), it))) for it in args
+            )
+            if _shape(first) == _shape(second):
+                for (slip, one), (_, two) in zip(edits(first), edits(second), strict=True):
+                    yield slip._replace(both=True), Call("+", (one, two))
 
 
-def _product_words(minuend: str, subtrahend: str) -> str:
-    product = f"{minuend}·{subtrahend}"
-    return f"a product where a difference belongs: {product} for {minuend} − {subtrahend}"
+def brackets(column: str, lacking: frozenset[str]) -> Iterator[Change]:
+    """Leave out a pair of brackets of the right formula, move one of its ends, or put one in."""
+    tokens = re.findall(r"EXP\(|[A-Z]\d+|[\d.]+|.", placeholders(column, lacking))
+    texts: list[list[str]] = []
+    opened: list[int] = []
+    for end, token in enumerate(tokens):
+        texts += [_with(_with(tokens, end, "("), it, ")") for it in range(end + 2, len(tokens) + 2)]
+        if token.endswith("("):
+            opened.append(end)
+        elif token == ")":
+            start, unclosed = opened.pop(), tokens[:end] + tokens[end + 1 :]
+            texts += [_with(unclosed, it, ")") for it in range(start + 1, len(tokens))]
+            if tokens[start] == "(":
+                texts.append(unclosed[:start] + unclosed[start + 1 :])
+                unopened = tokens[:start] + tokens[start + 1 :]
+                texts += [_with(unopened, it, "(") for it in range(end)]
+    right, seen = right_tree(column, lacking), set()
+    for text in dict.fromkeys(map("".join, texts)):
+        try:
+            changed = read(f"={text}", placed)
+        except Unevaluable:  # brackets that enclose nothing whole
+            continue
+        if changed not in {right, *seen}:
+            seen.add(changed)
+            yield Slip("brackets", changed, right), changed
 
 
-def _net_words(neuron: str) -> str:
-    net = neuron[2:]
-    return (
-        f"the sigmoid's derivative is taken at the net input: {net}·(1 − {net}) where "
-        f"{neuron}·(1 − {neuron}) belongs"
-    )
+def _with(tokens: list[str], place: int, token: str) -> list[str]:
+    return [*tokens[:place], token, *tokens[place:]]
+
+
+# --- Trees taken apart and put together ---------------------------------------------------
+
+
+def spots(
+    tree: Tree, put: Callable[[Tree], Tree] = lambda new: new
+) -> Iterator[tuple[Tree, Callable[[Tree], Tree]]]:
+    """Give every part of a tree, and the function that puts another one in its place."""
+    yield tree, put
+    for index, arg in enumerate(tree.args if isinstance(tree, Call) else ()):
+
+        def put_here(new: Tree, index: int = index) -> Tree:
+            return put(Call(tree.name, (*tree.args[:index], new, *tree.args[index + 1 :])))
+
+        yield from spots(arg, put_here)
+
+
+def swapped(tree: Tree, leaf: Tree, other: Tree) -> Tree:
+    """Put another leaf in place of one wherever it stands."""
+    if isinstance(tree, Call):
+        return Call(tree.name, tuple(swapped(arg, leaf, other) for arg in tree.args))
+    return other if tree == leaf else tree
+
+
+def _shape(tree: Tree) -> Any:
+    return (tree.name, *map(_shape, tree.args)) if isinstance(tree, Call) else None

@@ -1,0 +1,61 @@
+"""Slips in words."""
+
+from collections.abc import Callable
+
+from backprop.check.formula import FUNCTIONS, Call, Symbol, Tree
+from backprop.check.slips import Slip
+from backprop.derivation import typeset
+from backprop.expression import Expression
+
+WORDS = {
+    "other leaf": "uses {used} where {belongs} belongs",
+    "other rate": "uses the learning rate {used} where {belongs} belongs",
+    "other formula": "this is the formula of {belongs}",
+    "other function": "{used} where the sigmoid belongs",
+    "no sigmoid": "the sigmoid is missing",
+    "missing factor": "the factor {belongs} is missing",
+    "missing term": "the term {belongs} is missing",
+    "missing power": "the power is missing: {belongs}",
+    "missing function": "the function is missing: it is applied to {belongs}",
+    "twice": "{belongs} stands twice",
+    "operation": "{used} where {belongs} belongs",
+    "sign": "the sign of {belongs} is turned",
+    "whole sign": "the sign is turned",
+    "brackets": "the brackets are misplaced: {used} where {belongs} belongs",
+    "climbs": "the weight moves up the gradient, not down",
+    "still": "the weight does not move",
+    "blank": "{belongs} is blank",
+    "circular": "names its own cell, or one that is computed from it",
+    "typed": "a typed number where the other rows have a formula",
+    "empty": "holds nothing",
+    "no number": "holds {used} and not a number",
+}
+
+
+def in_words(slip: Slip, name: Callable[[Symbol], str]) -> str:
+    """Say what a slip is.
+
+    Args:
+        name: names a cell of the table.
+    """
+
+    def said(tree: Tree | None) -> str:
+        return name(tree) if isinstance(tree, Symbol) else written(tree)
+
+    whole = slip.kind == "sign" and slip.belongs is None
+    text = WORDS["whole sign" if whole else slip.kind]
+    text = text.format(used=said(slip.used), belongs=said(slip.belongs))
+    return f"{text}, in both paths" if slip.both else text
+
+
+def written(tree: Tree | None) -> str:
+    """Write a tree as a person would, with the names of the columns."""
+    if tree is None or isinstance(tree, str):
+        return tree or ""
+    return typeset(_expression(tree).text).replace("^2", "²")
+
+
+def _expression(tree: Tree) -> Expression:
+    if isinstance(tree, Call):
+        return FUNCTIONS[tree.name](*map(_expression, tree.args))
+    return Expression(tree.column if isinstance(tree, Symbol) else f"{tree:.15g}")

@@ -1,0 +1,150 @@
+"""One workbook checked: its tables found, judged, and told about."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from backprop.check.book import UnreadableBook, address, number, read_book
+from backprop.check.formula import Symbol, Trees
+from backprop.check.judge import Judged, judge
+from backprop.check.place import find_rate, place_columns
+from backprop.check.report import FileReport, TableReport, Wrong
+from backprop.check.right import ETA
+from backprop.check.slips import Slip, find_slips
+from backprop.check.table import FEWEST, Table, find_gaps, find_headers, find_rows
+from backprop.check.values import repeated_rows, right_values
+from backprop.check.words import in_words
+from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS
+
+MOST_TOLD = 3  # different mistakes of one column that are explained
+START = 1e-9  # how far a number may be from the one that a sheet must start from
+
+
+class Asked(NamedTuple):
+    """What every sheet must start from, and how many steps it must go; empty for anything."""
+
+    given: tuple[tuple[str, float], ...] = ()
+    steps: int = 0
+
+
+def check_workbook(path: Path, asked: Asked) -> FileReport:
+    """Judge every table of a workbook."""
+    try:
+        book = read_book(path)
+    except UnreadableBook as error:
+        return FileReport(reason=str(error))
+    trees, headers, tables = Trees(book), find_headers(book), []
+    if not headers:
+        names = f"{FEWEST} or more of the columns {', '.join(COLUMNS)}"
+        return FileReport(reason=f"has no table: no row names {names}")
+    for header in headers:
+        rows = find_rows(book, header)
+        tables.append(rows if isinstance(rows, str) else place_columns(trees, header, *rows))
+        if not isinstance(rows, str):
+            ends = [it.first + it.lines for it in tables if isinstance(it, Table)]
+            above = [it for it in ends if it <= header.line]
+            find_rate(tables[-1], max(above, default=0))
+    judged = {table: dict(judge(table)) for table in tables if isinstance(table, Table)}
+    if any(column.cells for columns in judged.values() for column in columns.values()):
+        reports = tuple(_report(table, columns, asked) for table, columns in judged.items())
+        return FileReport(reports, tuple(find_gaps(book, headers, tables)))
+    index = max(range(len(headers)), key=lambda it: len(headers[it].places))
+    header, reason = headers[index], tables[index] or "there are no numbers below the headers"
+    if isinstance(reason, Table):
+        reason = "; ".join(_missing(reason, judged[reason], asked))
+    where = f"sheet {header.sheet}, headers in row {header.line + 1}"
+    return FileReport(reason=f"has no whole table: {where}: {reason}")
+
+
+def _report(table: Table, columns: dict[str, Judged], asked: Asked) -> TableReport:
+    return TableReport(
+        sheet=table.sheet,
+        first_row=table.first + 1,
+        rows=table.rows,
+        learning_rate=table.eta,
+        rate_cell="" if table.eta_cell is None else table.name(table.eta_cell),
+        judged=sum(judged.cells for judged in columns.values()),
+        remarks=tuple(_remarks(table, columns)),
+        wrong=tuple(it for column in columns for it in _wrong(table, column, columns[column])),
+        starts=_start(table, asked),
+        missing=tuple(_missing(table, columns, asked)),
+    )
+
+
+def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
+    yield from table.remarks
+    cells = {(it, row): table.cell(it, row) for it in table.values for row in range(table.lines)}
+    if not any(cells[it] in table.book.formulas for it in cells if it[0] in FORMULAS):
+        yield "there are no formulas: all numbers are typed, and judged within their rounding"
+    for (column, _), cell in cells.items():
+        value = table.book.values.get(cell)
+        if isinstance(value, str) and number(value) is not None:
+            yield f"{column} ({table.name(cell)}) is a number stored as text"
+    for reason, names in _by_reason({it: columns[it].by_value for it in columns}).items():
+        yield f"formulas of {names} judged by their values, not evaluated: {reason}"
+
+
+def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator[str]:
+    """Say what a table lacks to be called right."""
+    needed = ("E_total", *GRADIENTS, *(WEIGHTS if table.lines > 1 else ()))
+    if lacking := [it for it in needed if it in table.lacking]:
+        yield f"there is no column for {', '.join(lacking)}"
+    for reason, names in _by_reason({it: columns[it].unjudged for it in columns}).items():
+        yield f"{names} could not be judged: {reason}"
+    if copies := repeated_rows(table):
+        yield f"{len(copies)} typed rows repeat the row above to the last digit: they are no steps"
+    if table.lines - 1 < asked.steps:
+        yield f"the table stops after {table.lines - 1} of {asked.steps} steps"
+
+
+def _by_reason(reasons: dict[str, str]) -> dict[str, str]:
+    """List the columns that have a reason in common."""
+    found = dict.fromkeys(filter(None, reasons.values()))
+    return {it: ", ".join(name for name in reasons if reasons[name] == it) for it in found}
+
+
+def _start(table: Table, asked: Asked) -> str:
+    """Say where a table starts from other numbers than it must."""
+    start = {name: values[0] for name, values in table.values.items()}
+    other = [
+        f"{name} = {start[name]:.15g} where {right:.15g} is asked for"
+        for name, right in asked.given
+        if name in start and not abs(start[name] - right) <= START
+    ]
+    return f"starts from {', '.join(other)}" if other else ""
+
+
+def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
+    """Tell the mistakes of a column apart; those that one slip explains are one."""
+    groups: dict[object, tuple[Slip | None, list[int]]] = {}
+    for tree, rows in judged.wrong.items():
+        found = find_slips(table, column, tree, rows) if len(groups) < MOST_TOLD else [(None, rows)]
+        for slip, alike in found:
+            key = slip or (tree if len(groups) < MOST_TOLD else "others") or (column, *alike)
+            groups.setdefault(key, (slip, []))[1].extend(alike)
+    for key, (slip, rows) in groups.items():
+        row = min(rows)
+        right, cell = right_values(table, column)[row], table.cell(column, row)
+        yield Wrong(
+            column=column,
+            cells=tuple(address(table.cell(column, it)[1:]) for it in sorted(rows)),
+            value=table.book.values.get(cell),
+            right=float(right) if np.isfinite(right) else None,
+            formula=table.book.typed(cell),
+            right_formula=table.right_formula(column, row),
+            slip=slip,
+            likely=in_words(slip, lambda it, row=row: _named(table, it, row)) if slip else "",
+            alike=key,
+        )
+
+
+def _named(table: Table, symbol: Symbol, row: int) -> str:
+    """Name a cell of the table, as seen from a row, with its address."""
+    if symbol == ETA:
+        cell = table.eta_cell
+        return f"the learning rate η{'' if cell is None else f' ({table.name(cell)})'}"
+    if symbol.column in table.lacking or not 0 <= row + symbol.below < table.lines:
+        return symbol.column
+    return f"{symbol.column} ({table.address(symbol.column, row + symbol.below)})"
