@@ -171,7 +171,9 @@ def _read(workbook: openpyxl.Workbook) -> Book:
         related = get_rels_path(sheet._worksheet_path)
         if related in archive.namelist():
             for part in get_dependents(archive, related).find(ExcelTable._rel_type):
-                _keep_table(book, title, ExcelTable.from_tree(fromstring(archive.read(part.target))))
+                _keep_table(
+                    book, title, ExcelTable.from_tree(fromstring(archive.read(part.target)))
+                )
     return book
 
 

@@ -14,7 +14,7 @@ from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token
 from openpyxl.utils import column_index_from_string
 
-from backprop.check.book import WIDEST, Book, Cell, NamedTable, Place, number
+from backprop.check.book import WIDEST, Book, Cell, Place, number
 
 LONGEST = 8_192  # characters of a formula; Excel's own limit
 NESTED = 48  # brackets within brackets
@@ -46,9 +46,9 @@ class Ref(NamedTuple):
 
     sheet: str | None
     line: int
-    line_fixed: bool
     column: int
-    column_fixed: bool
+    line_fixed: bool = True
+    column_fixed: bool = True
 
 
 class Range(NamedTuple):
@@ -67,11 +67,10 @@ def _folded(function: Any) -> Callable[..., Any]:
 
 # By name, operators included; those of Google Sheets have names too.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **dict.fromkeys(("+", "ADD"), np.add),
-    **dict.fromkeys(("-", "MINUS"), np.subtract),
+    **dict.fromkeys(("+", "ADD"), np.add), **dict.fromkeys(("-", "MINUS"), np.subtract),
+    **dict.fromkeys(("*", "MULTIPLY", "PRODUCT", "SUMPRODUCT"), _folded(np.multiply)),
     **dict.fromkeys(("/", "DIVIDE"), np.divide),
     **dict.fromkeys(("^", "POWER", "POW"), np.power),
-    **dict.fromkeys(("*", "MULTIPLY", "PRODUCT"), _folded(np.multiply)),
     **dict.fromkeys(("NEGATIVE", "UMINUS"), np.negative),
     "%": lambda x: x / 100.0, "=": np.equal, "<>": np.not_equal, "<": np.less, ">": np.greater,
     "<=": np.less_equal, ">=": np.greater_equal, "IF": lambda test, a, b=0.0: np.where(test, a, b),
@@ -79,9 +78,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "SQRT": np.sqrt, "ABS": np.abs, "SIGN": np.sign, "TANH": np.tanh, "INT": np.floor,
     "ROUND": lambda x, digits=0.0: np.round(x * 10.0**digits) / 10.0**digits,
     "SUM": _folded(np.add), "MAX": _folded(np.maximum), "MIN": _folded(np.minimum),
-    "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi,
+    "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi, "ROW": lambda: 1.0,
     "AVERAGE": lambda first, *others: sum(others, first) / (1 + len(others)),
-    "SUMPRODUCT": _folded(np.multiply), "ROW": lambda: 1.0, "ARRAYFORMULA": lambda x: x,
+    "ARRAYFORMULA": lambda x: x,
 }  # fmt: skip
 OF_RANGES = {"SUM", "PRODUCT", "MAX", "MIN", "AVERAGE", "SUMSQ", "SUMPRODUCT"}
 BINDING = {"=": 0, "<>": 0, "<": 0, ">": 0, "<=": 0, ">=": 0, "&": 1, "+": 2, "-": 2, "*": 3,
@@ -153,11 +152,9 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
     def primary(token: Token) -> Tree:
         nonlocal nested
         if token.type == Token.OPERAND:
-            if token.subtype == Token.RANGE:
-                return refer(token.value.lstrip("@"))
-            if token.subtype == Token.NUMBER:
-                return float(token.value)
-            return float(token.value == "TRUE") if token.subtype == Token.LOGICAL else token.value
+            if token.subtype in (Token.NUMBER, Token.LOGICAL):
+                return float({"TRUE": 1, "FALSE": 0}.get(token.value, token.value))
+            return refer(token.value.lstrip("@")) if token.subtype == Token.RANGE else token.value
         if token.subtype != Token.OPEN or token.type == Token.ARRAY:
             raise IndexError
         nested += 1
@@ -170,31 +167,28 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
             args.append(expression(0))
         tokens.pop()
         nested -= 1
-        if token.type == Token.FUNC:
-            return call(token.value[:-1].upper().removeprefix("_XLFN."), *args)
-        return args[0]
+        if token.type == Token.PAREN:
+            return args[0]
+        return call(token.value[:-1].upper().removeprefix("_XLFN."), *args)
 
     def call(name: str, *args: Tree) -> Tree:
         if name not in FUNCTIONS:
             raise Unevaluable(f"the function {name[:40]} is not known here")
-        try:
-            FUNCTIONS[name](*[2.0] * len(args))
-        except TypeError:
-            raise Unevaluable(f"{name} has the wrong number of arguments") from None
+        FUNCTIONS[name](*[2.0] * len(args))  # a TypeError for too few or too many
         return product(args) if name == "*" else Call(name, args)
 
-    if len(text) > LONGEST:
-        raise Unevaluable("they are too long")
     try:
+        if len(text) > LONGEST:
+            raise Unevaluable("they are too long")
         tokens = [token for token in Tokenizer(text).items if token.type != Token.WSPACE][::-1]
         tree = expression(0)
+        if tokens:
+            raise IndexError
+        return tree
     except Unevaluable:
         raise
     except Exception:  # the tokenizer raises nearly anything
         raise Unevaluable("they are no formulas") from None
-    if tokens:
-        raise Unevaluable("they are no formulas")
-    return tree
 
 
 # --- Cells put in for references ----------------------------------------------------------
@@ -228,11 +222,8 @@ class Trees:
             text, (line, column), _ = formula
             shape = cell[0], text, line, column
             if not re.search("['\"[]", text):  # names and text may look like cells
-
-                def relative(it: re.Match) -> str:
-                    return f"{it[1]}[{int(it[2]) - 1 - line}]"
-
-                shape = cell[0], _RELATIVE_LINE.sub(relative, text), column
+                relative = _RELATIVE_LINE.sub(lambda it: f"{it[1]}[{int(it[2]) - 1 - line}]", text)
+                shape = cell[0], relative, column
             if shape not in self._read:
                 try:
                     self._read[shape] = read(
@@ -244,10 +235,6 @@ class Trees:
         if isinstance(self._read[key], Unevaluable):
             raise self._read[key]
         return self._read[key]
-
-    def references(self, cell: Cell) -> list[Cell]:
-        """List the single cells that a cell's formula names itself."""
-        return [self.cell(it, cell) for it in leaves(self.as_typed(cell)) if isinstance(it, Ref)]
 
     def follow(
         self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None], constants: dict[Cell, Tree]
@@ -264,25 +251,24 @@ class Trees:
         nodes = 0
 
         def formula_of(cell: Cell, depth: int) -> Tree:
-            formula, tree = self.book.formulas[cell], self.as_typed(cell)
-            if not formula.array:
+            tree, (_, (line, column), array) = self.as_typed(cell), self.book.formulas[cell]
+            if not array:
                 return put_in(tree, cell, None, depth)
-            line, column = formula.origin
             return put_in(tree, (cell[0], line, column), (cell[1] - line, cell[2] - column), depth)
 
         def value_at(cell: Cell, depth: int) -> Tree:
             if symbol := symbol_at(cell):
                 return symbol
             if cell not in constants:
+                value = self.book.values.get(cell, 0.0)
+                constant = str(value) if number(value) is None else number(value)
                 if cell in self.book.formulas:
                     self._steps -= 1
                     tree = formula_of(cell, depth)
                     if symbols(tree):
                         return tree
-                    constants[cell] = float(evaluate(tree, {}))
-                else:
-                    value = self.book.values.get(cell, 0.0)
-                    constants[cell] = str(value) if number(value) is None else number(value)
+                    constant = float(evaluate(tree, {}))
+                constants[cell] = constant
             return constants[cell]
 
         def put_in(tree: Tree, home: Cell, at: Place | None, depth: int) -> Tree:
@@ -302,14 +288,20 @@ class Trees:
                 return float(home[1] + 1)
             if name == "SUMPRODUCT":
                 name, args = "SUM", (Call("*", args),)
-            if name in OF_RANGES:
-                return Call(name, tuple([
-                    put_in(arg, home, place, depth + 1)
-                    for arg in args for place in self._elements(arg, home)
-                ]))  # fmt: skip
-            return Call(name, tuple([put_in(arg, home, at, depth + 1) for arg in args]))
+            places = {arg: self._elements(arg, home) if name in OF_RANGES else [at] for arg in args}
+            return Call(name, tuple([
+                put_in(arg, home, place, depth + 1) for arg in args for place in places[arg]
+            ]))  # fmt: skip
 
         return formula_of(cell, 0)
+
+    def cell(self, ref: Ref, home: Cell) -> Cell:
+        """Give the cell that a reference names in a formula that stands at `home`."""
+        sheet = home[0] if ref.sheet is None else self._sheets.get(ref.sheet.casefold())
+        if sheet is None:
+            raise Unevaluable("they name a sheet that is not there")
+        line = ref.line if ref.line_fixed else home[1] + ref.line
+        return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
     def _size(self, area: Range, home: Cell) -> Place:
         (_, top, left), (_, bottom, right) = (self.cell(ref, home) for ref in area)
@@ -333,14 +325,6 @@ class Trees:
             raise Unevaluable("they name a range where one cell belongs")
         return sheet, top + line, left + column
 
-    def cell(self, ref: Ref, home: Cell) -> Cell:
-        """Give the cell that a reference names in a formula that stands at `home`."""
-        sheet = home[0] if ref.sheet is None else self._sheets.get(ref.sheet.casefold())
-        if sheet is None:
-            raise Unevaluable("they name a sheet that is not there")
-        line = ref.line if ref.line_fixed else home[1] + ref.line
-        return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
-
     def _refer(self, text: str, sheet: str, origin: Place, depth: int = 0) -> Tree:
         """Tell what a reference stands for: cells, or what a defined name means."""
         if match := _REFERENCE.fullmatch(text):
@@ -349,34 +333,29 @@ class Trees:
                 there = there[1:-1].replace("''", "'")
 
             def corner(column_fixed: str, letters: str, line_fixed: str, row: str) -> Ref:
-                line, column = int(row) - 1, column_index_from_string(letters) - 1
-                return Ref(there, line - origin[0] * (not line_fixed), bool(line_fixed),
-                           column - origin[1] * (not column_fixed), bool(column_fixed))  # fmt: skip
+                line = int(row) - 1 - origin[0] * (not line_fixed)
+                column = column_index_from_string(letters) - 1 - origin[1] * (not column_fixed)
+                return Ref(there, line, column, bool(line_fixed), bool(column_fixed))
 
             first = corner(*corners[:4])
             return first if corners[4] is None else Range(first, corner(*corners[4:]))
-        name = text.casefold()
-        meaning = self.book.names.get(f"{sheet}!{name}".casefold()) or self.book.names.get(name)
+        name, names = text.casefold(), self.book.names
+        meaning = names.get(f"{sheet.casefold()}!{name}", names.get(name))
         if meaning is not None and depth < NESTED:
             return read(f"={meaning}", lambda it: self._refer(it, sheet, origin, depth + 1))
         match = _STRUCTURED.fullmatch(text)
-        if match and match[1].casefold() in self.book.tables:
-            return _of_named_table(self.book.tables[match[1].casefold()], match[2])
+        table = self.book.tables.get(match[1].casefold()) if match else None
+        if table is not None:  # a column of one of Excel's named tables, or one row of it
+            items = re.findall(r"\[([^\[\]]+)\]", match[2]) or [match[2]]
+            columns = [it.lstrip("@") for it in items if not it.startswith("#")]
+            if columns and {*columns} <= {*table.headers}:
+                left, right = (table.left + table.headers.index(columns[it]) for it in (0, -1))
+                if items[0].casefold() == "#this row" or match[2].startswith("@"):
+                    first, last = (Ref(table.sheet, 0, it, False) for it in (left, right))
+                else:
+                    first, last = (
+                        Ref(table.sheet, table.first, left),
+                        Ref(table.sheet, table.last, right),
+                    )
+                return first if first == last else Range(first, last)
         raise Unevaluable(f"{text[:40]} is not a cell of this workbook")
-
-
-def _of_named_table(table: NamedTable, inside: str) -> Tree:
-    """Tell what the brackets behind the name of a named table stand for."""
-    items = re.findall(r"\[([^\[\]]+)\]", inside) or [inside]
-    columns = [it.lstrip("@") for it in items if not it.startswith("#")]
-    try:
-        ends = [table.left + table.headers.index(columns[end]) for end in (0, -1)]
-    except (ValueError, IndexError):
-        raise Unevaluable(f"[{inside[:40]}] is no column of its table") from None
-    this_row = items[0].casefold() == "#this row" or inside.startswith("@")
-    first, last = (
-        Ref(table.sheet, 0, False, column, True) if this_row
-        else Ref(table.sheet, line, True, column, True)
-        for line, column in zip((table.first, table.last), ends, strict=True)
-    )  # fmt: skip
-    return first if first == last else Range(first, last)

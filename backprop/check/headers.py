@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from backprop.network import gradient_of
 
+IF_NO_OTHER = "?"  # ends the name of a column that another one beside it may have more rightly
 LONGEST_HEADER = 300  # characters; some hold a whole formula
 
 # Three kinds of schwa are found typed for ∂.
@@ -36,12 +37,13 @@ _SPELLINGS: tuple[tuple[str, str], ...] = (
     (r"d?e1/?d?w([56])", gradient_of("w{}")),
     (r"d?e2/?d?w([78])", gradient_of("w{}")),
     (r"g(?:rad|radient)?(?:of)?w([1-8])", gradient_of("w{}")),
+    (r"d?e[12]/?d?w([1-8])", gradient_of("w{}") + IF_NO_OTHER),
 )
 
 
 @functools.lru_cache(maxsize=10_000)
 def column_of(header: str) -> str | None:
-    """Tell which column a header names, None if none.
+    """Tell which column a header names, None if none; `IF_NO_OTHER` ends a doubtful one.
 
     Knows `∂`, `𝜕`, `δ` and `d`, `E_tot`, `out_h1`, `E∂w1` and the like, and a name with an
     explanation behind it: `h1 = w1*i1 + w2*i2`, `h2 (hidden)`.

@@ -1,150 +1,121 @@
-"""Which column of a table is which, and its learning rate: by labels and by formulas."""
+"""Which column of a table is which, and its learning rate: by labels, order and formulas."""
 
 import contextlib
+import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from backprop.check.book import Cell, number
-from backprop.check.formula import Trees, Unevaluable
+from backprop.check.find import Header
+from backprop.check.formula import Ref, Trees, Unevaluable, leaves
 from backprop.check.headers import column_of
-from backprop.check.judge import agrees, kept_inputs, rate
+from backprop.check.judge import judge_column, kept_inputs, rate
 from backprop.check.right import GIVEN
-from backprop.check.table import Header, Table
-from backprop.check.values import compare, repeated_rows
-from backprop.network import COLUMNS, NEEDED, WEIGHTS, gradient_of
-
-MOST_TRIES = 1_500  # places that are tried for one column each, some three seconds in all
-ROWS_TRIED = 2
-
-
-def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: int) -> Table:
-    """Find where each column of a table stands.
-
-    A name that stands once is believed. Columns whose name is missing or stands twice are sought
-    among the places left over; inputs and targets also among labelled cells above the table.
-    """
-    book, places = trees.book, {it: them[0] for it, them in header.places.items() if len(them) == 1}
-    table = Table(trees, header.sheet, header.line, first, rows, lines, places)
-    below = [(header.sheet, first + row) for row in range(min(lines, ROWS_TRIED))]
-    filled = [it for it in header.unnamed if any(book.is_filled((*row, it)) for row in below)]
-    doubled = [it for it in header.taken if it not in places.values()]
-    for column, place in _found(table, sorted(filled + doubled), header.places).items():
-        table = replace(table, places=table.places | {column: place})
-        title = book.values.get((header.sheet, header.line, place))
-        headed = "without a header" if title is None else f"headed {str(title).strip()[:60]}"
-        letters = table.address(column, 0).rstrip("0123456789")
-        table.remarks.append(f"column {letters}, {headed}, taken for {column}")
-    for column in table.lacking.intersection(GIVEN):
-        labels = _labelled(table, lambda it, name=column: "" if column_of(it) == name else None)
-        for label in labels:
-            if label.line < header.line:
-                table.elsewhere[column] = label.cell
-    return replace(table)  # what the table had computed of itself is out of date
-
-
-def _found(table: Table, free: list[int], named: dict[str, list[int]]) -> dict[str, int]:
-    """Find the places of columns among the free ones, one after another, the surest first.
-
-    A place is taken if more cells of the first rows come out right with it, or if it is the one
-    between the columns to the left and right; of several, rather one that has the column's name.
-    """
-    rows = min(table.rows, ROWS_TRIED)
-    table = replace(table, rows=rows, lines=max(rows, min(table.lines, ROWS_TRIED)), remarks=[])
-    found: dict[str, int] = {}
-    allowed = MOST_TRIES
-    while True:
-        pairs = [(column, it) for column in COLUMNS if column not in table.places for it in free]
-        allowed -= len(pairs)
-        if not pairs or allowed < 0:
-            return found
-        ranked = []
-        for column, place in pairs:
-            more = replace(table, places=table.places | {column: place})
-            touched = [it for it in more.places if it == column or column in NEEDED.get(it, ())]
-            gain = _right_cells(more, touched) - _right_cells(table, touched)
-            doubled = place in named.get(column, [])
-            ranked.append((gain, _is_between(table, column, place), doubled, column, place))
-        gain, between, _, column, place = max(ranked, key=lambda it: it[:3])
-        if gain <= 0 and not between:
-            return found
-        found[column] = place
-        free = [it for it in free if it != place]
-        table = replace(table, places=table.places | {column: place})
-
-
-def _is_between(table: Table, column: str, place: int) -> bool:
-    """Tell whether a place is the only one between the columns that usually surround it."""
-    index = COLUMNS.index(column)
-    beside = [table.places.get(name) for name in COLUMNS[max(index - 1, 0) : index + 2]]
-    return beside == [place - 1, None, place + 1]
-
-
-def _right_cells(table: Table, columns: list[str]) -> int:
-    """Count the cells of columns that are right, as far as the table's columns are known."""
-    return sum(
-        _is_right(table, column, row)
-        for column in columns if column in table.places and column in NEEDED
-        for row in range(column in WEIGHTS, table.lines)
-    )  # fmt: skip
-
-
-def _is_right(table: Table, column: str, row: int) -> bool:
-    with contextlib.suppress(Unevaluable):
-        tree = table.tree(column, row)
-        if tree is not None and (verdict := agrees(table, column, row, tree)) is not None:
-            return verdict
-    right, _, far, _ = compare(table, column)
-    return bool(np.isfinite(right[row]) and not far[row])
-
-
-# --- Labels -------------------------------------------------------------------------------
+from backprop.check.table import Table
+from backprop.check.values import compare
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
 
 LONGEST_LABEL = 60  # characters
 _SIGNS = re.compile(r"[\s_(),:=]|(?<=[a-z])\.")
 _RATE = re.compile(r"(?:[ηƞɳŋα]|eta|alpha|lr|learn(?:ing)?rate)+([-+.0-9e]*)")
 
 
-class Label(NamedTuple):
-    """A number that a sheet names: where the label stands, the number's cell and value."""
+def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: int) -> Table:
+    """Find where each column of a table stands.
 
-    line: int
-    place: int
-    cell: Cell
-    value: float
+    A name that stands once is believed. One that is missing or stands twice is sought between the
+    columns that usually surround it; inputs and targets also beside labels above the table.
+    """
+    places = {column: them[0] for column, them in header.places.items() if len(them) == 1}
+    table = Table(trees, header.sheet, header.line, first, rows, lines, places)
+    for found in _between(header, table):
+        titles = {
+            it: trees.book.values.get((table.sheet, table.header, it)) for it in found.values()
+        }
+        more = replace(table, places=table.places | found)
+        doubt = [it for it in found if titles[found[it]] and found[it] not in header.taken]
+        if len(doubt) < len(found) or not all(_is_wrong(more, column) for column in doubt):
+            table = more
+            for column, place in found.items():
+                title = titles[place]
+                headed = f"headed {str(title).strip()[:60]}" if title else "without a header"
+                table.remarks.append(
+                    f"column {_letters(table, place)}, {headed}, taken for {column}"
+                )
+    for column in table.lacking.intersection(header.places):
+        letters = " and ".join(_letters(table, it) for it in header.places[column])
+        table.remarks.append(f"columns {letters} are both headed {column}: rename one")
+    for column in table.lacking.intersection(GIVEN):
+        labels = _labelled(table, lambda it, name=column: "" if column_of(it) == name else None)
+        table.elsewhere.update((column, cell) for _, cell in labels if cell[1] <= header.line)
+    return replace(table)  # what the table had computed of itself is out of date
 
 
-def _labelled(table: Table, read: Callable[[str], str | None]) -> list[Label]:
-    """Find labelled numbers of a table's sheet, those nearest to the table last.
+def _letters(table: Table, place: int) -> str:
+    return table.name((table.sheet, 0, place))[:-1]
+
+
+def _between(header: Header, table: Table) -> Iterator[dict[str, int]]:
+    """Find places for columns: as many as are missing between two that are known, in order."""
+    book, known = table.book, table.places
+    lines = [(table.sheet, table.first + row) for row in range(min(table.lines, 2))]
+    free = {it for it in header.unnamed if any(book.is_filled((*at, it)) for at in lines)}
+    free |= set(header.taken).difference(known.values())
+    runs = [
+        list(run)
+        for is_known, run in itertools.groupby(COLUMNS, known.__contains__)
+        if not is_known
+    ]
+    for run in runs:
+        before, after = COLUMNS.index(run[0]) - 1, COLUMNS.index(run[-1]) + 1
+        left, right = known.get(COLUMNS[max(before, 0)], -1), known.get(COLUMNS[min(after, 30)], -1)
+        inside = sorted(it for it in free if min(left, right) < it < max(left, right))
+        if min(left, right) >= 0 and len(inside) == len(run):
+            yield dict(zip(run, inside if left < right else inside[::-1], strict=True))
+            continue
+        for column in run:  # of a name that stands twice, the one beside a neighbour
+            near = [it for it in header.places.get(column, []) if {it - 1, it + 1} & {left, right}]
+            if len(near) == 1:
+                yield {column: near[0]}
+
+
+def _is_wrong(table: Table, column: str) -> bool:
+    """Tell whether the first computed cell of a column is wrong."""
+    start = replace(table, rows=1, lines=min(table.lines, 2), remarks=[])
+    rows = [int(column in WEIGHTS)] if column in FORMULAS or column in WEIGHTS else []
+    return bool(judge_column(start, column, [row for row in rows if row < start.lines]).wrong)
+
+
+def _labelled(table: Table, read: Callable[[str], str | None]) -> list[tuple[float, Cell]]:
+    """Find labelled numbers of a table's sheet, and their cells; the nearest to the table last.
 
     Args:
         read: gives the number that a label itself holds, empty if it stands beside it or below;
             None for what is no label.
     """
-    book, labels = table.book, []
-    for (sheet, line, place), text in book.values.items():
+    found, left = [], min(table.places.values())
+    for (sheet, line, place), text in table.book.values.items():
         short = sheet == table.sheet and isinstance(text, str) and len(text) <= LONGEST_LABEL
         inside = read(text) if short else None
         if inside is not None:
             around = ((0, 1), (1, 0), (0, 2), (0, 3)) if inside == "" else ((0, 0),)
-            for cell in ((sheet, line + down, place + right) for down, right in around):
-                value = number(inside) if inside else book.number(cell)
-                if value is not None:
-                    labels.append(Label(line, place, cell, value))
-                    break
-    left = min(table.places.values())
-    return sorted(labels, key=lambda it: -abs(table.first - it.line) - abs(it.place - left))
+            cells = [(sheet, line + down, place + right) for down, right in around]
+            values = [
+                (table.book.number(it) if inside == "" else number(inside), it) for it in cells
+            ]
+            far = abs(table.first - line) + abs(place - left)
+            found += [(-far, value, it) for value, it in values if value is not None][:1]
+    return [(value, cell) for _, value, cell in sorted(found)]
 
 
 def _rate_in(label: str) -> str | None:
     """Give the number behind the name of the learning rate, None if a label has no such name."""
-    text = _SIGNS.sub("", unicodedata.normalize("NFKC", label).casefold())
-    match = _RATE.fullmatch(text)
+    match = _RATE.fullmatch(_SIGNS.sub("", unicodedata.normalize("NFKC", label).casefold()))
     return match and match[1]
 
 
@@ -153,26 +124,36 @@ def find_rate(table: Table, above: int) -> None:
 
     The formulas tell it. But where they use a cell farther up, such as another table's, and a
     label at the table says otherwise, the label does. Where they do not tell, it is the label at
-    the table that fits the saved weights best, or what these tell.
+    the table that fits the saved weights best, or what their first step tells.
 
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.
     """
-    labels = [it for it in _labelled(table, _rate_in) if it.value > 0]
-    own = [it for it in labels if above <= it.line < table.first]
+    labels = [(value, cell) for value, cell in _labelled(table, _rate_in) if value > 0]
+    own = [(value, cell) for value, cell in labels if above <= cell[1] < table.first]
     used, cell = _used_by_formulas(table)
-    same = [it for it in labels if it.value == used]
+    same = [it for it in labels if it[0] == used]
     farther_up = cell is not None and cell[0] == table.sheet and cell[1] < above
     if used is not None and used > 0 and not (farther_up and own and not {*same} & {*own}):
-        table.eta, table.eta_cell = used, same[-1].cell if cell is None and same else cell
+        table.eta, table.eta_cell = same[-1] if cell is None and same else (used, cell)
         if own and not same and cell is None:
-            label = f"{own[-1].value:.15g} ({table.name(own[-1].cell)})"
+            label = f"{own[-1][0]:.15g} ({table.name(own[-1][1])})"
             table.remarks.append(f"the formulas use the learning rate {used:.15g}, not the {label}")
         return
-    moved = _from_values(table) if used is None else abs(used) or None
-    fitting = [it for it in own if moved and np.isclose(it.value, moved, 0.01)]
-    chosen = fitting or own or (labels if moved is None else [])
-    table.eta, table.eta_cell = (chosen[-1].value, chosen[-1].cell) if chosen else (moved, None)
+    first_step = [
+        (table.values[it][0] - table.values[it][1]) / table.values[gradient_of(it)][0]
+        for it in WEIGHTS
+        if table.lines > 1 and {it, gradient_of(it)} <= table.values.keys()
+    ]
+    moved = float(f"{abs(used or np.nanmedian(first_step or [0.0])):.2g}") or None
+    chosen = own or labels or [(moved, None)]
+    table.eta, table.eta_cell = min(chosen[::-1], key=lambda it: _misfits(table, it[0]))
+
+
+def _misfits(table: Table, eta: float | None) -> int:
+    """Count the saved weights that a learning rate does not explain."""
+    fitted = replace(table, eta=eta)
+    return sum(int(compare(fitted, it)[2].sum()) for it in WEIGHTS if it in table.places)
 
 
 def _used_by_formulas(table: Table) -> tuple[float | None, Cell | None]:
@@ -181,44 +162,22 @@ def _used_by_formulas(table: Table) -> tuple[float | None, Cell | None]:
     for weight in (it for it in WEIGHTS if it in table.places):
         for row in range(1, min(table.lines, 3)):
             with contextlib.suppress(Unevaluable):
-                tree = table.tree(weight, row)
-                if tree is None:
+                if (tree := table.tree(weight, row)) is None:
                     continue
                 moved = rate(weight, tree, kept_inputs(table, row, tree))
                 if moved is not None:
-                    found[_with_cell(table, weight, row, moved)] += 1
+                    found[_with_cell(table, table.cell(weight, row), moved)] += 1
             break
     (most, count), *_ = found.most_common(1) or [((None, None), 0)]
     return most if count > len(WEIGHTS) // 2 else (None, None)
 
 
-def _with_cell(table: Table, weight: str, row: int, moved: float) -> tuple[float, Cell | None]:
+def _with_cell(table: Table, home: Cell, moved: float) -> tuple[float, Cell | None]:
     """Find the cell that holds a formula's rate; its number is the rate to the last digit."""
-    for cell in table.trees.references(table.cell(weight, row)):
+    above = {(home[0], home[1] - 1, place) for place in table.places.values()}
+    refs = [it for it in leaves(table.trees.as_typed(home)) if isinstance(it, Ref)]
+    for cell in (table.trees.cell(ref, home) for ref in refs):
         value = table.book.number(cell)
-        close = value is not None and np.isclose(value, moved, 1e-6, 0)
-        if close and cell not in {table.cell(it, row - 1) for it in table.places}:
+        if value is not None and np.isclose(value, moved, 1e-6, 0) and cell not in above:
             return value, cell
     return moved, None
-
-
-def _from_values(table: Table) -> float | None:
-    """Infer the rate from the saved numbers: every weight moves by −η times its gradient.
-
-    The median is right even where some weights move wrongly. Of all rates that round to it within
-    one percent, the one with the fewest digits is taken.
-    """
-    copies = repeated_rows(table)
-    rows = np.array([row for row in range(1, table.lines) if row not in copies], int)
-    unknown = np.full(table.lines, np.nan)
-    weights, gradients = (
-        np.array([table.values.get(name(it), unknown) for it in WEIGHTS])
-        for name in (str, gradient_of)
-    )
-    with np.errstate(all="ignore"):
-        rates = (weights[:, rows - 1] - weights[:, rows]) / gradients[:, rows - 1]
-    rates = np.abs(rates[np.isfinite(rates)])
-    if not len(rates) or not (middle := float(np.median(rates))):
-        return None
-    digits = next(it for it in range(1, 16) if abs(float(f"{middle:.{it}g}") / middle - 1) < 0.01)
-    return float(f"{middle:.{digits}g}")

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from backprop.check.find import Gap
 from backprop.check.slips import Slip
-from backprop.check.table import Gap
 from backprop.check.words import written
 
 RIGHT, INCOMPLETE, WRONG, UNREADABLE = "right", "incomplete", "wrong", "unreadable"
@@ -175,7 +175,8 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
         for column, wrong in table.columns().items():
             first, slip = wrong[0], wrong[0].slip or Slip("")
             more = [f"{it.likely}, from {it.cells[0]}" for it in wrong[1:] if it.likely]
-            yield place | {name: getattr(first, name) for name in first._fields if name in FIELDS} | {
+            same = {name: getattr(first, name) for name in first._fields if name in FIELDS}
+            yield place | same | {
                 "column": column,
                 "wrong_cells": sum(len(it.cells) for it in wrong),
                 "first_cell": first.cells[0],

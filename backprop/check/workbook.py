@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from backprop.check.book import UnreadableBook, address, number, read_book
+from backprop.check.find import FEWEST, find_gaps, find_headers, find_rows
 from backprop.check.formula import Symbol, Trees
 from backprop.check.judge import Judged, judge
 from backprop.check.place import find_rate, place_columns
 from backprop.check.report import FileReport, TableReport, Wrong
 from backprop.check.right import ETA
 from backprop.check.slips import Slip, find_slips
-from backprop.check.table import FEWEST, Table, find_gaps, find_headers, find_rows
+from backprop.check.table import Table
 from backprop.check.values import repeated_rows, right_values
 from backprop.check.words import in_words
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS
