@@ -130,9 +130,9 @@ def find_gaps(book: Book, headers: list[Header], tables: list[Table | str]) -> l
             enough, reason = len(places) / 2, "they come after a row that ends the table"
         end = min((it.line for it in headers if it.is_below(header)), default=np.inf)
         for sheet, line in lines if reason else ():
-            if sheet == header.sheet and start <= line < end:
-                if sum(book.is_filled((sheet, line, it)) for it in places) > enough:
-                    reasons[sheet, line] = reason
+            here = sheet == header.sheet and start <= line < end
+            if here and sum(book.is_filled((sheet, line, it)) for it in places) > enough:
+                reasons[sheet, line] = reason
     judged = [table for table in tables if isinstance(table, Table)]
     uncovered = Counter(
         cell[:2] for cell in book.formulas if not any(table.covers(cell) for table in judged)

@@ -129,11 +129,10 @@ def judge(table: Table) -> Iterator[tuple[str, Judged]]:
         if column in table.places:
             skipped = copies if column in WEIGHTS else ()
             rows = [row for row in table.computed(column) if row not in skipped]
-            yield column, judge_column(table, column, rows)
+            yield column, _judge_column(table, column, rows)
 
 
-def judge_column(table: Table, column: str, rows: list[int]) -> Judged:
-    """Judge the cells of a column in some rows."""
+def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
     needed = symbols(right_tree(column, table.lacking))
     missing = [it for it in COLUMNS if it in table.lacking & {need.column for need in needed}]
     wrong: dict[Tree | None, list[int]] = {}

@@ -14,11 +14,11 @@ from backprop.check.book import Cell, number
 from backprop.check.find import Header
 from backprop.check.formula import Ref, Trees, Unevaluable, leaves
 from backprop.check.headers import column_of
-from backprop.check.judge import judge_column, kept_inputs, rate
+from backprop.check.judge import judge, kept_inputs, rate
 from backprop.check.right import GIVEN
 from backprop.check.table import Table
 from backprop.check.values import compare
-from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
+from backprop.network import COLUMNS, WEIGHTS, gradient_of
 
 LONGEST_LABEL = 60  # characters
 _SIGNS = re.compile(r"[\s_(),:=]|(?<=[a-z])\.")
@@ -38,8 +38,8 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
             it: trees.book.values.get((table.sheet, table.header, it)) for it in found.values()
         }
         more = replace(table, places=table.places | found)
-        doubt = [it for it in found if titles[found[it]] and found[it] not in header.taken]
-        if len(doubt) < len(found) or not all(_is_wrong(more, column) for column in doubt):
+        unlike = [it for it in found if titles[found[it]] and found[it] not in header.taken]
+        if len(unlike) < len(found) or _count_wrong(more) <= _count_wrong(table):
             table = more
             for column, place in found.items():
                 title = titles[place]
@@ -84,11 +84,10 @@ def _between(header: Header, table: Table) -> Iterator[dict[str, int]]:
                 yield {column: near[0]}
 
 
-def _is_wrong(table: Table, column: str) -> bool:
-    """Tell whether the first computed cell of a column is wrong."""
-    start = replace(table, rows=1, lines=min(table.lines, 2), remarks=[])
-    rows = [int(column in WEIGHTS)] if column in FORMULAS or column in WEIGHTS else []
-    return bool(judge_column(start, column, [row for row in rows if row < start.lines]).wrong)
+def _count_wrong(table: Table) -> int:
+    """Count the columns that are wrong in the first rows."""
+    start = replace(table, rows=min(table.rows, 2), lines=min(table.lines, 2), remarks=[])
+    return sum(bool(judged.wrong) for _, judged in judge(start))
 
 
 def _labelled(table: Table, read: Callable[[str], str | None]) -> list[tuple[float, Cell]]:

@@ -164,7 +164,8 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
 def structural(column: str, lacking: frozenset[str]) -> list[Change]:
     """List the changes of a column's right formula that are not of its cells and numbers."""
     right = right_tree(column, lacking)
-    changes = [*edits(right), *brackets(column, lacking)]
+    changes = [*edits(right), *retyped(column, lacking)]
+    changes.sort(key=lambda it: it[0].kind != "brackets")  # "½ is squared" says more than "twice"
     if column.startswith("a_"):
         net = next(it.args[0] for it, _ in spots(right) if getattr(it, "name", "") == "NEGATIVE")
         changes += [
@@ -200,8 +201,6 @@ def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
             if rest:
                 yield Slip("missing factor", belongs=run), product(rest)
             yield Slip("twice", belongs=run), product((*args, run))
-        for cut, sign in itertools.product(range(1, len(args)), "+-/"):
-            yield exchanged(sign, product(args[:cut]), product(args[cut:]))
     elif len(args) == 1:
         turned = name == "NEGATIVE"
         yield Slip("sign" if turned else "missing function", belongs=args[0]), args[0]
@@ -210,7 +209,10 @@ def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
         first, second = args
         kind = {"^": "missing power", "/": "missing factor"}.get(name, "missing term")
         yield Slip(kind, belongs=Call(name, args) if name == "^" else second), first
-        if name != "^":
+        if name == "-":
+            yield Slip(kind, belongs=first), Call("NEGATIVE", (second,))
+            yield Slip("operation", second, Call(name, args)), second
+        elif name != "^":
             yield Slip(kind, belongs=first), second
         yield exchanged(name, second, first)
         yield from (exchanged(sign, first, second) for sign in "+-*/^" if sign != name)
@@ -223,31 +225,38 @@ def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
                     yield slip._replace(both=True), Call("+", (one, two))
 
 
-def brackets(column: str, lacking: frozenset[str]) -> Iterator[Change]:
-    """Leave out a pair of brackets of the right formula, move one of its ends, or put one in."""
+def retyped(column: str, lacking: frozenset[str]) -> Iterator[Change]:
+    """Change signs and brackets of the right formula's text.
+
+    A pair of brackets is left out or put in, or one of its ends is moved.
+    """
     tokens = re.findall(r"EXP\(|[A-Z]\d+|[\d.]+|.", placeholders(column, lacking))
-    texts: list[list[str]] = []
+    texts: list[tuple[str, list[str]]] = []
     opened: list[int] = []
     for end, token in enumerate(tokens):
-        texts += [_with(_with(tokens, end, "("), it, ")") for it in range(end + 2, len(tokens) + 2)]
+        paired = [_with(_with(tokens, end, "("), it, ")") for it in range(end + 2, len(tokens) + 2)]
         if token.endswith("("):
             opened.append(end)
         elif token == ")":
             start, unclosed = opened.pop(), tokens[:end] + tokens[end + 1 :]
-            texts += [_with(unclosed, it, ")") for it in range(start + 1, len(tokens))]
+            paired += [_with(unclosed, it, ")") for it in range(start + 1, len(tokens))]
             if tokens[start] == "(":
-                texts.append(unclosed[:start] + unclosed[start + 1 :])
+                paired.append(unclosed[:start] + unclosed[start + 1 :])
                 unopened = tokens[:start] + tokens[start + 1 :]
-                texts += [_with(unopened, it, "(") for it in range(end)]
+                paired += [_with(unopened, it, "(") for it in range(end)]
+        elif token in "+-*/^":
+            signs = "+-*/^".replace(token, "")
+            texts += [("operation", [*tokens[:end], it, *tokens[end + 1 :]]) for it in signs]
+        texts += [("brackets", it) for it in paired]
     right, seen = right_tree(column, lacking), set()
-    for text in dict.fromkeys(map("".join, texts)):
+    for kind, text in texts:
         try:
-            changed = read(f"={text}", placed)
+            changed = read(f"={''.join(text)}", placed)
         except Unevaluable:  # brackets that enclose nothing whole
             continue
         if changed not in {right, *seen}:
             seen.add(changed)
-            yield Slip("brackets", changed, right), changed
+            yield Slip(kind, changed, right), changed
 
 
 def _with(tokens: list[str], place: int, token: str) -> list[str]:
