@@ -196,7 +196,7 @@ def _shielded(word: str) -> str:
     return word
 
 
-def _write_any_letter() -> None:
+def write_any_letter() -> None:
     """Write UTF-8 where the code page, as of a file under Windows, has no ∂ and no η."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -207,7 +207,6 @@ def _write_any_letter() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
-    _write_any_letter()
     words = [_shielded(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     parser = make_parser()
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
@@ -228,4 +227,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    write_any_letter()
     sys.exit(main())

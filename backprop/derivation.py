@@ -22,8 +22,8 @@ SYMBOLS = named({column: column for column in COLUMNS})
 
 def typeset(formula: str) -> str:
     """Write a spreadsheet formula as a person would: `a_o1*(1-a_o1)` is `a_o1·(1 − a_o1)`."""
-    formula = re.sub(r"(?<![e(])-", " − ", formula).replace("(-", "(−")
-    return formula.replace("*", "·").replace("+", " + ")
+    formula = re.sub(r"(?<=[^e(])-", " − ", formula).replace("(-", "(−")
+    return re.sub("^-", "−", formula).replace("*", "·").replace("+", " + ")
 
 
 def chain(gradient: str) -> str:

@@ -200,13 +200,13 @@ SLIPS = {
     "the term E2 (W5) is missing": ("E_total", "1*{E1}"),
     "the factor 0.5 is missing": ("E1", "1*({t1}-{a_o1})^2"),
     "the power is missing: (t2 − a_o2)²": ("E2", "0.5*({t2}-{a_o2})"),
-    "the brackets are misplaced: (0.5·(t1 − a_o1))² where 0.5·(t1 − a_o1)² belongs": (
+    "the brackets are misplaced: it computes (0.5·(t1 − a_o1))²": (
         "E1", "(0.5*({t1}-{a_o1}))^2",
     ),
     "E1 − E2 where E1 + E2 belongs": ("E_total", "{E1}-{E2}"),
     "the sigmoid is missing": ("a_h1", "1*{h1}"),
     "tanh where the sigmoid belongs": ("a_o1", "(EXP(2*{o1})-1)/(EXP(2*{o1})+1)"),
-    "the sign of h2 (L5) is turned": ("a_h2", "1/(1+EXP({h2}))"),
+    "the sign of −h2 is turned": ("a_h2", "1/(1+EXP({h2}))"),
     "the sign is turned": ("∂E/∂w5", "({t1}-{a_o1})*{a_o1}*(1-{a_o1})*{a_h1}"),
     "the factor a_o1·(1 − a_o1) is missing": ("∂E/∂w5", "({a_o1}-{t1})*{a_h1}"),
     "the factor 1 − a_o2 is missing": ("∂E/∂w7", "({a_o2}-{t2})*{a_o2}*{a_h1}"),
@@ -215,8 +215,7 @@ SLIPS = {
     ),
     "a_h2 (M5) stands twice": ("∂E/∂w8", f"{TO_O2}*{{a_h2}}*{{a_h2}}"),
     "the factor 1 − a_o1 is missing, in both paths": None,
-    "the brackets are misplaced: (a_o1 − t1)·a_o1·1 − a_o1·a_h1 where "
-    "(a_o1 − t1)·a_o1·(1 − a_o1)·a_h1 belongs": (
+    "the brackets are misplaced: it computes (a_o1 − t1)·a_o1·1 − a_o1·a_h1": (
         "∂E/∂w5", "({a_o1}-{t1})*{a_o1}*1-{a_o1}*{a_h1}",
     ),
     "a_o1·t1 where a_o1 − t1 belongs": ("∂E/∂w6", "({a_o1}*{t1})*{a_o1}*(1-{a_o1})*{a_h2}"),

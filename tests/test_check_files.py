@@ -9,8 +9,7 @@ import pytest
 import xlsxwriter
 
 from backprop.check import mark
-from tests.sheets import labelled
-from tests.test_check_kinds import COMMONEST
+from tests.sheets import COMMONEST, labelled
 
 
 @pytest.fixture
@@ -18,10 +17,10 @@ def class_folder(tmp_path):
     """A folder with a right sheet, a wrong one in a folder of its own, and one that is none."""
     folder = tmp_path / "class"
     (folder / "team").mkdir(parents=True)
-    for name, slips in (("ada.xlsx", {}), ("team/bob.xlsx", COMMONEST)):
+    for name, texts in (("ada.xlsx", {}), ("team/bob.xlsx", COMMONEST)):
         with xlsxwriter.Workbook(str(folder / name)) as workbook:
             for eta in (0.5, 2.0):
-                labelled(eta, slips=slips)(workbook.add_worksheet(f"LR {eta}"))
+                labelled(eta, texts=texts)(workbook.add_worksheet(f"LR {eta}"))
     (folder / "eve.xlsx").write_text("no workbook")
     (folder / "~$ada.xlsx").write_text("a lock of Excel's")
     (folder / "notes.txt").write_text("no workbook either")
@@ -58,11 +57,11 @@ def test_the_exit_code_tells_the_worst(names, code, class_folder, check):
 def test_the_findings_as_csv(class_folder, tmp_path, check):
     table = tmp_path / "out" / "findings.csv"
     assert check(class_folder, "--csv", table)[0] == 1
-    with open(table, newline="", encoding="utf-8") as file:
+    with open(table, newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
         "file,sheet,first_row,rows,learning_rate,verdict,column,wrong_cells,first_cell,value,"
-        "right,formula,right_formula,likely"
+        "right,formula,right_formula,likely,slip,uses,belongs,not_judged"
     )
     places = [(it["file"], it["sheet"], it["verdict"], it["column"]) for it in rows]
     assert places == [
@@ -74,15 +73,16 @@ def test_the_findings_as_csv(class_folder, tmp_path, check):
         ("team/bob.xlsx", "LR 2.0", "wrong", "∂E/∂w3"),
         ("team/bob.xlsx", "LR 2.0", "wrong", "∂E/∂w4"),
     ]
-    assert "not an .xlsx workbook" in rows[2]["likely"]
+    assert "not an .xlsx workbook" in rows[2]["not_judged"]
     bob = rows[4]
     assert (bob["first_row"], bob["rows"], bob["learning_rate"]) == ("5", "13", "0.5")
     assert (bob["wrong_cells"], bob["first_cell"]) == ("13", "AB5")
     assert float(bob["value"]) == pytest.approx(0.0007037373302707876, rel=1e-12)
     assert float(bob["right"]) == pytest.approx(0.0007035526431814643, rel=1e-12)
-    assert bob["formula"] == "=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*K5*(1-K5)*E5"
-    assert bob["right_formula"] == "=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*M5*(1-M5)*E5"
+    assert bob["formula"] == "'=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*K5*(1-K5)*E5"
+    assert bob["right_formula"] == "'=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*M5*(1-M5)*E5"
     assert bob["likely"] == "uses a_h1 (K5) where a_h2 (M5) belongs"
+    assert (bob["slip"], bob["uses"], bob["belongs"]) == ("replaced", "a_h1", "a_h2")
 
 
 def test_a_table_that_cannot_be_written_leaves_the_old_one(class_folder, tmp_path, check):
@@ -160,11 +160,13 @@ def test_copies_inside_the_folder_are_not_checked_again(class_folder, check):
     assert "marked/" not in report.replace(f"{class_folder}/marked", "")
 
 
-def test_two_files_of_one_name_are_told_apart_by_the_reader(class_folder, tmp_path, check):
-    (tmp_path / "ada.xlsx").write_bytes((class_folder / "ada.xlsx").read_bytes())
-    code, _, error = check(class_folder / "ada.xlsx", tmp_path / "ada.xlsx")
-    assert code == 2
-    assert "are both called ada.xlsx" in error
+def test_files_of_one_name_are_known_by_their_folders(class_folder, tmp_path, check, monkeypatch):
+    (class_folder / "team" / "ada.xlsx").write_bytes((class_folder / "ada.xlsx").read_bytes())
+    monkeypatch.chdir(class_folder)
+    code, report, _ = check("ada.xlsx", "team/ada.xlsx", "--mark", tmp_path / "marked")
+    assert code == 0
+    assert [line.split()[0] for line in report.splitlines()[:2]] == ["ada.xlsx", "team/ada.xlsx"]
+    assert (tmp_path / "marked" / "team" / "ada.xlsx").exists()
 
 
 def test_a_folder_without_workbooks(tmp_path, check):

@@ -6,21 +6,13 @@ import zipfile
 import openpyxl
 import pytest
 import xlsxwriter
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backprop.check.headers import column_of
-from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, partial
-from tests.sheets import ALL_CELLS, STEPS, Manner, labelled, write_table
-from tests.test_check import SLIPS
-
-RIGHT = f"all {ALL_CELLS} cells agree"
-COMMONEST = {
-    column: lambda r, used=used: partial("∂E/∂a_h2", r) * r.a_h1 * (1 - r.a_h1) * getattr(r, used)
-    for column, used in (("∂E/∂w3", "i1"), ("∂E/∂w4", "i2"))
-}
-BY_HAND = ("t1", "t2", "i1", "i2", *WEIGHTS)
-
+from backprop.network import COLUMNS, GRADIENTS, WEIGHTS
+from tests.sheets import COMMONEST, FORMULAS, STEPS, Manner, labelled, write_table
+from tests.test_check import RIGHT, SETTINGS, SLIPS, likely, wrong_columns
 
 # --- Digits -------------------------------------------------------------------------------
 
@@ -34,7 +26,7 @@ def test_formulas_saved_with_few_digits_are_right(digits, make_sheet, check):
 
 @pytest.mark.parametrize("digits", [5, 10])
 def test_a_slip_too_small_for_the_digits_is_found(digits, make_sheet, check):
-    code, report, _ = check(make_sheet(labelled(0.5, slips=COMMONEST, digits=digits)))
+    code, report, _ = check(make_sheet(labelled(0.5, texts=COMMONEST, digits=digits)))
     assert code == 1
     assert re.findall(r"(\S+): (\d+) wrong", report) == [("∂E/∂w3", "13"), ("∂E/∂w4", "13")]
     assert report.count("likely   uses a_h1 (K5) where a_h2 (M5) belongs") == 2
@@ -78,8 +70,8 @@ def test_typed_rows_that_repeat_the_last_are_no_steps(make_sheet, check):
             sheet.cell(row, column).value = sheet.cell(last, column).value
     workbook.save(path)
     code, report, _ = check(path)
-    assert code == 0, report
-    assert "2 typed rows repeat the row above to the last digit: not judged as steps" in report
+    assert code == 2, report
+    assert "2 typed rows repeat the row above to the last digit: they are no steps" in report
 
 
 def test_a_stale_value_accuses_no_formula(make_sheet, check):
@@ -119,7 +111,7 @@ def test_a_column_is_known_by_its_usual_names(column, header):
 
 
 @pytest.mark.parametrize(
-    "header", ["", "step", "Iteration", "∂E/∂a_h1", "∂E1/∂w1", "learning rate", "o1 + o2", "w9"]
+    "header", ["", "step", "Iteration", "∂E/∂a_h1", "∂E1/∂a_o1", "learning rate", "o1 + o2", "w9"]
 )
 def test_other_headers_name_no_column(header):
     assert column_of(header) is None
@@ -172,18 +164,6 @@ HEADERS_IN_DOUBT = {
         ["column AB, headed ∂E/∂w3, taken for ∂E/∂w4"],
     ),
     "nothing said": ({"E1": ""}, ["column V, without a header, taken for E1"]),
-    "all gradients unnamed": (
-        {name: f"G{index}" for index, name in enumerate(GRADIENTS)},
-        ["column Y, headed G0, taken for ∂E/∂w1", "column AF, headed G7, taken for ∂E/∂w8"],
-    ),
-    "two exchanged": (
-        {"i1": "i2", "i2": "i1"},
-        ["column D, headed i2, taken for i1", "column E, headed i1, taken for i2"],
-    ),
-    "two gradients exchanged": (
-        {"∂E/∂w5": "∂E/∂w6", "∂E/∂w6": "∂E/∂w5"},
-        ["column AD, headed ∂E/∂w5, taken for ∂E/∂w6: the formulas say so"],
-    ),
 }
 
 
@@ -200,7 +180,7 @@ def test_a_header_in_doubt_is_settled_by_the_formulas(case, make_sheet, check):
 
 def test_a_doubtful_header_over_a_wrong_formula_is_settled_by_its_place(make_sheet, check):
     headers = tuple({"∂E/∂w3": "slope 3"}.get(name, name) for name in COLUMNS)
-    code, report, _ = check(make_sheet(labelled(0.5, headers=headers, slips=COMMONEST)))
+    code, report, _ = check(make_sheet(labelled(0.5, headers=headers, texts=COMMONEST)))
     assert code == 1
     assert "column AA, headed slope 3, taken for ∂E/∂w3" in report
     assert re.findall(r"(\S+): 13 wrong", report) == ["∂E/∂w3", "∂E/∂w4"]
@@ -208,7 +188,7 @@ def test_a_doubtful_header_over_a_wrong_formula_is_settled_by_its_place(make_she
 
 def test_a_name_again_to_the_right_is_no_second_table(make_sheet, check):
     def fill(sheet):
-        labelled(0.5, slips={"E_total": lambda r: 1 * r.E1})(sheet)
+        labelled(0.5, texts={"E_total": "1*{E1}"})(sheet)
         sheet.write_row(3, 34, ["E_total (LR 0.1)", "E_total (LR 0.5)"])
         for line in range(4, 5 + STEPS):
             sheet.write_row(line, 34, [0.1, 0.2])
@@ -216,7 +196,7 @@ def test_a_name_again_to_the_right_is_no_second_table(make_sheet, check):
     code, report, _ = check(make_sheet(fill))
     assert code == 1
     assert "E_total: 13 wrong cells, the first is X5" in report
-    assert "likely   only E1: E2 is missing" in report
+    assert likely(report) == ["the term E2 (W5) is missing"]
 
 
 LEFT_OUT = ("h1", "h2", "o1", "o2", "E1", "E2")
@@ -235,14 +215,13 @@ def test_columns_that_are_left_out_are_not_missed(wrong, make_sheet, check):
     slips = COMMONEST if wrong else {}
 
     def fill(sheet):
-        labelled(0.5, headers=headers, texts=SHORTER, slips=slips)(sheet)
+        labelled(0.5, headers=headers, texts=SHORTER | slips)(sheet)
         for line in range(4, 5 + STEPS):
             for name in LEFT_OUT:
                 sheet.write_blank(line, 1 + COLUMNS.index(name), None, sheet.default_url_format)
 
     code, report, _ = check(make_sheet(fill))
     assert code == int(wrong), report
-    assert "no column for h1, h2, o1, o2, E1, E2: not judged" in report
     assert re.findall(r"(\S+): 13 wrong", report) == list(slips)
 
 
@@ -274,12 +253,11 @@ def test_typed_tables_may_leave_columns_out(make_sheet, check):
     code, report, _ = check(make_sheet(fill))
     assert code == 1, report
     assert re.findall(r"(\S+): 1 wrong", report) == ["∂E/∂w5", "w5"]
-    assert "no column for E1, E2: not judged" in report
 
 
 def test_exchanged_formulas_are_no_exchanged_headers(make_sheet, check):
-    slips = {"E1": lambda r: FORMULAS["E2"](r), "E2": lambda r: FORMULAS["E1"](r)}
-    code, report, _ = check(make_sheet(labelled(0.5, slips=slips)))
+    texts = {"E1": FORMULAS["E2"], "E2": FORMULAS["E1"]}
+    code, report, _ = check(make_sheet(labelled(0.5, texts=texts)))
     assert code == 1
     assert re.findall(r"(\S+): 13 wrong", report) == ["E1", "E2"]
 
@@ -327,7 +305,7 @@ def test_a_table_without_computed_cells_is_not_judged(make_sheet, check):
 
     code, report, error = check(make_sheet(fill))
     assert (code, report) == (2, "")
-    assert "the computed columns hold no numbers: fill in their formulas" in error
+    assert "the computed columns hold nothing: fill in their formulas" in error
 
 
 # --- Formulas -----------------------------------------------------------------------------
@@ -383,7 +361,7 @@ def test_a_cell_of_another_row_is_named(make_sheet, check):
 
     code, report, _ = check(make_sheet(fill))
     assert code == 1
-    assert "likely   uses h1 of row 8 where row 5 belongs" in report
+    assert "likely   uses h1 (J8) where h1 (J5) belongs" in report
 
 
 def test_a_reference_that_slid_off_the_rate_is_named(make_sheet, check):
@@ -407,11 +385,12 @@ def test_the_rate_of_another_table_is_named(make_sheet, check):
             sheet.write_row(top, 0, ["η", eta])
             write_table(sheet, (top + 1, 0), 0.2, Manner(rate="$B$1"))
 
+    words = "uses the learning rate 0.2 where the learning rate η (B31) belongs"
     code, report, _ = check(make_sheet(fill))
     assert code == 1
     assert f"table from row 3: 13 rows, η = 0.2 (B1)\n  {RIGHT}" in report
     assert "table from row 33: 13 rows, η = 0.8 (B31)" in report
-    assert report.count("likely   uses the learning rate 0.2 where 0.8 belongs") == len(WEIGHTS)
+    assert likely(report) == [words] * len(WEIGHTS)
 
 
 def test_an_input_that_was_not_copied_down_is_named(make_sheet, check):
@@ -485,7 +464,7 @@ def test_a_finding_is_told_once(tmp_path, check):
     path = tmp_path / "many.xlsx"
     with xlsxwriter.Workbook(str(path)) as workbook:
         for eta in (0.1, 0.5, 2.0):
-            labelled(eta, slips=COMMONEST)(workbook.add_worksheet(f"LR {eta}"))
+            labelled(eta, texts=COMMONEST)(workbook.add_worksheet(f"LR {eta}"))
         labelled(1.0)(workbook.add_worksheet("LR 1.0"))
     code, report, _ = check(path)
     assert code == 1
@@ -507,9 +486,6 @@ manners = st.fixed_dictionaries(
         ),
     }
 )
-SETTINGS = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @given(manners, st.sampled_from([0.1, 0.5, 2.0]))
@@ -523,10 +499,9 @@ def test_no_false_alarm_in_a_right_sheet(make_sheet, check, manner, eta):
 @given(manners, st.sampled_from(list(SLIPS)))
 @SETTINGS
 def test_every_slip_is_found_and_named(make_sheet, check, manner, words):
-    code, report, _ = check(make_sheet(labelled(0.5, slips=SLIPS[words], **manner)))
+    column, text = SLIPS[words]
+    code, report, _ = check(make_sheet(labelled(0.5, texts={column: text}, **manner)))
     assert code == 1
-    (column,) = SLIPS[words]
-    assert re.findall(r"^  (\S+): \d+ wrong", report, re.MULTILINE) == [column]
-    (likely,) = [line.split(maxsplit=1)[1] for line in report.splitlines() if "likely" in line]
+    assert list(wrong_columns(report)) == [column]
     bare = re.compile(r" \([A-Z]+\d+\)")  # the places differ with the order
-    assert bare.sub("", likely) == bare.sub("", words).strip()
+    assert [bare.sub("", it) for it in likely(report)] == [bare.sub("", words)]

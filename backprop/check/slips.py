@@ -153,11 +153,11 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
         if not isinstance(leaf, Call):
             for other in others:
                 if other != leaf:
-                    yield Slip("other leaf", other, leaf), put(other)
+                    yield Slip("replaced", other, leaf), put(other)
     for leaf in sorted(symbols(tree)):
         for other in others:
             if other != leaf:
-                yield Slip("other leaf", other, leaf), swapped(tree, leaf, other)
+                yield Slip("replaced", other, leaf), swapped(tree, leaf, other)
 
 
 @functools.cache

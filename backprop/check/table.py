@@ -127,15 +127,11 @@ class Table:
 
     @cached_property
     def _is_constant(self) -> bool:
-        """Whether what is given is the same in every row, and written there."""
-        return all(
-            np.ptp(self.values[column]) == 0
-            and not any(
-                map(self.book.is_blank, (self.cell(column, it) for it in range(self.lines)))
-            )
-            for column in GIVEN
-            if column in self.places
-        )
+        """Whether every row has the same inputs and targets, written in it."""
+        given = [it for it in GIVEN if it in self.places]
+        cells = [(it, self.sheet, self.first + row) for it in given for row in range(self.lines)]
+        blank = any(self.book.is_blank((*at, self.places[column])) for column, *at in cells)
+        return not blank and all(np.ptp(self.values[column]) == 0 for column in given)
 
     def _is_the_same_below(self, cell: Cell) -> bool:
         """Tell whether copies of a formula in the rows below see the same cells from theirs."""

@@ -8,7 +8,7 @@ from backprop.derivation import typeset
 from backprop.expression import Expression
 
 WORDS = {
-    "other leaf": "uses {used} where {belongs} belongs",
+    "replaced": "uses {used} where {belongs} belongs",
     "other rate": "uses the learning rate {used} where {belongs} belongs",
     "other formula": "this is the formula of {belongs}",
     "other function": "{used} where the sigmoid belongs",
@@ -21,7 +21,7 @@ WORDS = {
     "operation": "{used} where {belongs} belongs",
     "sign": "the sign of {belongs} is turned",
     "whole sign": "the sign is turned",
-    "brackets": "the brackets are misplaced: {used} where {belongs} belongs",
+    "brackets": "the brackets are misplaced: it computes {used}",
     "climbs": "the weight moves up the gradient, not down",
     "still": "the weight does not move",
     "blank": "{belongs} is blank",

@@ -146,6 +146,7 @@ def _named(table: Table, symbol: Symbol, row: int) -> str:
     if symbol == ETA:
         cell = table.eta_cell
         return f"the learning rate η{'' if cell is None else f' ({table.name(cell)})'}"
-    if symbol.column in table.lacking or not 0 <= row + symbol.below < table.lines:
-        return symbol.column
-    return f"{symbol.column} ({table.address(symbol.column, row + symbol.below)})"
+    cell = table.elsewhere.get(symbol.column)
+    if symbol.column in table.places:
+        cell = table.sheet, table.first + row + symbol.below, table.places[symbol.column]
+    return symbol.column if cell is None else f"{symbol.column} ({table.name(cell)})"
