@@ -109,6 +109,7 @@ def write_table(sheet, origin, eta, manner=None):
                 **_braces(above if name in WEIGHTS else cells), **_braces(cells, "here_")
             )
             for name, text in texts.items()
+            if name in place
         }
         for name in (*FORMULAS, *manner.extras):
             values[name] = _value(name, texts, values)

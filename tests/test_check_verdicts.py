@@ -1,0 +1,353 @@
+"""What `check` may call right, and what not: incomplete sheets, weights that climb, odd tables."""
+
+import openpyxl
+import pytest
+import xlsxwriter
+
+from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
+from tests.sheets import COMMONEST, FORMULAS, STEPS, UPDATES, Manner, labelled, write_table
+from tests.test_check import RIGHT, likely, wrong_columns
+
+ALL_WEIGHTS = dict.fromkeys(WEIGHTS, STEPS)
+
+
+def counts(report):
+    return {column: count for column, (count, _) in wrong_columns(report).items()}
+
+
+# --- Said to be right ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("update", "words"),
+    [
+        ("{%s}+0.5*{d%s}", "the weight moves up the gradient, not down"),
+        ("{%s}+0*{d%s}", "the weight does not move"),
+        ("{%s}", "the weight does not move"),
+    ],
+)
+def test_weights_that_climb_or_do_not_move_are_wrong(update, words, make_sheet, check):
+    texts = {weight: update.replace("%s", weight) for weight in WEIGHTS}
+
+    def fill(sheet):  # nothing names the learning rate
+        write_table(sheet, (3, 1), 0.5, Manner(texts=texts))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert counts(report) == ALL_WEIGHTS
+    assert likely(report) == [words] * len(WEIGHTS)
+
+
+@pytest.mark.parametrize("last", ["a_h2", "o2", "E_total"])
+def test_a_sheet_that_ends_early_is_incomplete(last, make_sheet, check):
+    order = COLUMNS[: COLUMNS.index(last) + 1]
+    code, report, _ = check(make_sheet(labelled(0.5, order=order, steps=0)))
+    assert code == 2, report
+    assert "Incomplete: " in report
+    assert "∂E/∂w8" in report
+    assert "Right" not in report
+
+
+def test_a_single_column_that_can_be_judged_is_not_all(make_sheet, check):
+    order = ("t1", "t2", "i1", "i2", *WEIGHTS, "E1", "step")
+    hidden = [f"1/(1+EXP(-({{w{k}}}*{{i1}}+{{w{k + 1}}}*{{i2}})))" for k in (1, 3)]
+    texts = {"E1": f"0.5*({{t1}}-1/(1+EXP(-({{w5}}*{hidden[0]}+{{w6}}*{hidden[1]}))))^2"}
+
+    def fill(sheet):
+        manner = Manner(order=order, texts=texts, extras={"step": "1"}, steps=0)
+        write_table(sheet, (0, 0), 0.5, manner)
+        sheet.write_string(0, len(order) - 1, "Step")
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2
+    assert "there is no column for E_total, ∂E/∂w1" in report
+    assert "taken for" not in report
+
+
+def test_a_second_table_without_headers_is_not_passed_over(make_sheet, check, tmp_path):
+    def fill(sheet):
+        labelled(0.5, steps=3)(sheet)
+        write_table(sheet, (19, 1), 0.5, Manner(headers=[""] * 31))
+
+    path = make_sheet(fill)
+    code, report, _ = check(path, "--csv", tmp_path / "all.csv")
+    assert code == 2
+    assert "Not judged: rows 21 to 33 of sheet Mine" in report
+    assert "Mine,21,,,incomplete" in (tmp_path / "all.csv").read_text("utf-8-sig")
+
+
+@pytest.mark.parametrize("place", [(3, 40), (40, 33)])
+def test_formulas_under_unknown_headers_are_not_passed_over(place, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        names = [f"column {index}" if place[0] > 3 else "" for index in range(31)]
+        write_table(sheet, place, 0.5, Manner(headers=names))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2, report
+    assert "under no headers that are known" in report
+
+
+def test_rows_below_an_empty_row_are_not_passed_over(make_sheet, check):
+    path = make_sheet(labelled(0.5))
+    workbook = openpyxl.load_workbook(path, data_only=False)
+    sheet = workbook.active
+    sheet.insert_rows(11)
+    workbook.save(path)
+    values = {(row, column): 0.5 for row in range(5, 19) for column in range(2, 33) if row != 11}
+    with xlsxwriter.Workbook(str(path)) as copy:
+        target = copy.add_worksheet("Mine")
+        for row in sheet.iter_rows():
+            for cell in row:
+                if isinstance(cell.value, str) and cell.value.startswith("="):
+                    target.write_formula(
+                        cell.row - 1, cell.column - 1, cell.value, None,
+                        values.get((cell.row, cell.column), 0),
+                    )  # fmt: skip
+                elif cell.value is not None:
+                    target.write(cell.row - 1, cell.column - 1, cell.value)
+        target.write_number(14, 21, 99)
+    code, report, _ = check(path)
+    assert code == 2
+    assert "rows 12 to 18 of sheet Mine: they come after a row that ends the table" in report
+
+
+def test_a_rounding_that_leaves_few_digits_is_wrong(make_sheet, check):
+    texts = {"∂E/∂w1": f"ROUND({FORMULAS['∂E/∂w1']},4)"}
+    code, report, _ = check(make_sheet(labelled(0.5, texts=texts)))
+    assert code == 1
+    assert counts(report) == {"∂E/∂w1": STEPS + 1}
+
+
+# --- Accused though they were right -------------------------------------------------------
+
+
+@pytest.mark.parametrize("decimals", [2, 3])
+def test_numbers_with_few_decimals_are_accused_of_nothing(decimals, make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5, decimals=decimals)))
+    assert code == 2
+    assert wrong_columns(report) == {}
+    assert "too few digits" in report
+    assert "there are no formulas" in report
+
+
+def test_a_comparison_above_does_not_tell_the_learning_rate(make_sheet, check):
+    def fill(sheet):
+        sheet.write_row(0, 1, ["Learning rate", "E after 10 steps"])
+        sheet.write_row(1, 1, [0.1, 0.0134])
+        write_table(sheet, (4, 1), 0.5, Manner(rate="0.5"))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+    assert "the formulas use the learning rate 0.5, not the 0.1 (B2)" in report
+
+
+def test_a_column_beside_a_misspelt_one_accuses_nothing(make_sheet, check):
+    order = (*COLUMNS[:12], "twice", *COLUMNS[12:])
+    order = (*order[:13], order[13], *order[14:])
+    texts = {"∂E/∂w1": FORMULAS["∂E/∂w1"].replace("{w5}", "{twice}/2")}
+    headers = [name if name != "w5" else "wight" for name in COLUMNS]
+    manner = Manner(order=order, extras={"twice": "{w5}*2"}, texts=texts, headers=headers)
+    code, report, _ = check(make_sheet(labelled(0.5, manner)))
+    assert code in (0, 2), report
+    assert wrong_columns(report) == {}
+
+
+def test_errors_of_several_rates_are_no_gradients(make_sheet, check):
+    errors = [f"E_TOT_{rate}" for rate in (0.1, 0.2, 0.5)]
+    names = (*COLUMNS[:-1], *errors)
+    texts = {"w8": f"{{w8}}-{{eta}}*{FORMULAS['∂E/∂w8']}"}
+
+    def fill(sheet):
+        labelled(0.5, order=names, extras=dict.fromkeys(errors, "0.2"), texts=texts)(sheet)
+        sheet.write_row(3, len(names) - 2, errors)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2
+    assert wrong_columns(report) == {}
+    assert "there is no column for ∂E/∂w8" in report
+
+
+# --- Not judged though they could be ------------------------------------------------------
+
+
+def test_inputs_that_stand_once_above_the_table_are_found(make_sheet, check):
+    once = {"t1": "$K$3", "t2": "$L$3", "i1": "$N$3", "i2": "$O$3"}
+
+    def fill(sheet, texts=None):
+        for name, place in zip(once, (10, 11, 13, 14), strict=True):
+            sheet.write_string(1, place, name)
+            sheet.write_number(2, place, Problem().given()[name])
+        sheet.write_row(1, 16, ["LR", 0.5])
+        order = tuple(name for name in COLUMNS if name not in once)
+        manner = Manner(once=once, order=order, rate="$R$2", texts=texts or {})
+        write_table(sheet, (16, 3), 0.5, manner)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+    assert RIGHT in report
+    texts = {"h1": "{w1}*{i2}+{w2}*{i2}"}
+    code, report, _ = check(make_sheet(lambda sheet: fill(sheet, texts), "wrong.xlsx"))
+    assert code == 1
+    assert likely(report) == ["uses i2 (O3) where i1 (N3) belongs"]
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_structured_references_are_followed(wrong, make_sheet, check):
+    def named(text):
+        for name in COLUMNS:
+            text = text.replace("{" + name + "}", f"Table1[[#This Row],[{name}]]")
+        return text
+
+    texts = {name: named(text) for name, text in FORMULAS.items()}
+    if wrong:
+        texts["E2"] = named("0.5*({t1}-{a_o2})^2")
+
+    def fill(sheet):
+        labelled(0.5, texts=texts)(sheet)
+        columns = [{"header": name} for name in COLUMNS]
+        sheet.add_table(3, 1, 4 + STEPS, 31, {"name": "Table1", "columns": columns})
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == int(wrong), report
+    assert "judged by their values" not in report
+    assert likely(report) == (["uses t1 (B5) where t2 (C5) belongs"] if wrong else [])
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_an_array_formula_that_spills_is_followed(wrong, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, steps=5)(sheet)
+        sheet.write_dynamic_array_formula(
+            "K5:K10", f"=1/(1+EXP({'' if wrong else '-'}J5:J10))", None, 0.5068745667645342
+        )
+        for line in range(5, 10):
+            sheet.write_number(line, 10, 0.5)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == int(wrong), report
+    assert "judged by their values" not in report
+    assert counts(report) == ({"a_h1": 6} if wrong else {})
+
+
+# --- Told by halves -----------------------------------------------------------------------
+
+
+def test_two_mistakes_of_one_column_are_both_told(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for line in (7, 8):
+            sheet.write_formula(line, 21, f"=0.5*(C{line + 1}-S{line + 1})^2", None, 0.1)
+        for line in (10, 11, 12):
+            sheet.write_formula(line, 21, f"=(B{line + 1}-S{line + 1})^2", None, 0.1)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert "E1: 2 wrong cells, the first is V8" in report
+    assert "E1: 3 wrong cells, the first is V11" in report
+    assert likely(report) == [
+        "uses t2 (C8) where t1 (B8) belongs",
+        "the factor 0.5 is missing",
+    ]
+
+
+def test_different_mistakes_of_two_sheets_are_not_the_same(tmp_path, check):
+    path = tmp_path / "two.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        for name, text in (("a", "0.5*({t2}-{a_o1})^2"), ("b", "({t1}-{a_o1})^2*{t1}^3*7")):
+            labelled(0.5, texts={"E1": text})(workbook.add_worksheet(name))
+        labelled(0.5, texts={"E1": "({t1}-{a_o1})^2*9"})(workbook.add_worksheet("c"))
+    _, report, _ = check(path)
+    assert "the same in" not in report
+    assert report.count("E1: 13 wrong cells") == 3
+
+
+def test_what_was_not_judged_is_not_said_to_agree(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, texts=COMMONEST, steps=3)(sheet)
+        write_table(sheet, (19, 1), 0.5, Manner(headers=[""] * 31))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert "agree" not in report.splitlines()[-1]
+
+
+# --- What a teacher asks for --------------------------------------------------------------
+
+
+def test_a_sheet_that_starts_elsewhere_is_wrong(make_sheet, check):
+    path = make_sheet(labelled(0.5))
+    assert check(path, "--inputs", 0.05, 0.1, "--targets", 0.5, 0.5, "--steps", STEPS)[0] == 0
+    code, report, _ = check(path, "--targets", 0.01, 0.99)
+    assert code == 1
+    assert "  starts from t1 = 0.5 where 0.01 is asked for, t2 = 0.5 where" in report
+    weights = Problem().weights[:7]
+    code, report, _ = check(path, "--weights", *weights, "-1e-3")
+    assert code == 1
+    assert "starts from w8 = 0.55 where -0.001 is asked for" in report
+
+
+def test_a_sheet_that_stops_early_is_incomplete(make_sheet, check):
+    code, report, _ = check(make_sheet(labelled(0.5)), "--steps", 60)
+    assert code == 2
+    assert "the table stops after 12 of 60 steps" in report
+
+
+# --- In daily use -------------------------------------------------------------------------
+
+
+def test_a_number_stored_as_text_is_a_number(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for line in range(4, 5 + STEPS):
+            sheet.write_string(line, 4, "0.1")
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+    assert "i2 (E5) is a number stored as text" in report
+
+
+def test_a_cell_of_a_sheet_with_an_apostrophe_is_named_as_excel_does(tmp_path, check):
+    path = tmp_path / "sheet.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        texts = {"w1": UPDATES["w2"]}
+        labelled(0.5, texts=texts, rate="'Ann''s'!$B$1")(workbook.add_worksheet("Mine"))
+        workbook.add_worksheet("Ann's").write_row(0, 0, ["η", 0.5])
+    _, report, _ = check(path)
+    assert "=F5-'Ann''s'!$B$1*Y5" in report
+
+
+def test_a_learning_rate_keeps_its_digits(make_sheet, check):
+    manner = Manner(rate="0.1234567", texts={"w1": "{w1}-{eta}*{dw2}"})
+    code, report, _ = check(make_sheet(lambda sheet: write_table(sheet, (3, 1), 0.1234567, manner)))
+    assert code == 1
+    assert "=F5-0.1234567*Y5" in report
+
+
+def test_formulas_never_calculated_beside_a_table_that_was(tmp_path, make_sheet, check):
+    path = tmp_path / "sheet.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        labelled(0.5)(workbook.add_worksheet("Mine"))
+        sheet = workbook.add_worksheet("Fresh")
+        sheet.write_row(3, 0, COLUMNS)
+        for line in (5, 6):
+            for column in range(31):
+                sheet.write_formula(line, column, "=1+1", None, "")
+    code, report, _ = check(path)
+    assert code == 2
+    assert "sheet Fresh: the formulas were never calculated" in report
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_sheet_saved_by_libreoffice(wrong, make_sheet, check, recalculate):
+    path = recalculate(make_sheet(labelled(0.5, texts=COMMONEST if wrong else {}, steps=3)))
+    code, report, _ = check(path)
+    assert code == int(wrong), report
+    assert likely(report) == ["uses a_h1 (K5) where a_h2 (M5) belongs"] * 2 * wrong
+
+
+def test_all_gradients_without_names_are_missing(make_sheet, check):
+    headers = tuple(f"G{name[-1]}" if name in GRADIENTS else name for name in COLUMNS)
+    code, report, _ = check(make_sheet(labelled(0.5, headers=headers)))
+    assert code == 2
+    assert "there is no column for ∂E/∂w1" in report
