@@ -2,47 +2,55 @@
 
 `python -m results.survey FOLDER` makes that file anew from a folder of workbooks. It holds the
 findings of `check` without what belongs to others: a workbook is known by its file's name, a sheet
-by its number among those with a table, and there are no values and no formulas.
+by its number among those with a table, and there are no values and no formulas. Workbooks with
+the same formulas and numbers in the same cells carry the same number under `distinct`.
 """
 
 import csv
 import io
-import re
 import sys
 from collections import defaultdict
 from pathlib import Path
 
 from backprop.check import report
+from backprop.check.book import UnreadableBook, read_book
 from backprop.check.files import check_files, find_workbooks
+from backprop.check.workbook import Asked
 from common import write_whole
 
 SURVEY = Path(__file__).resolve().parent / "survey.csv"
-OF_OTHERS = ("value", "right", "formula", "right_formula")
+OF_OTHERS = ("value", "right", "formula", "right_formula", "likely", "not_judged")
+FIELDS = ("distinct", *(name for name in report.FIELDS if name not in OF_OTHERS))
 
 
 def survey(folder: Path) -> str:
     """Check the workbooks of a folder, and write what may be told of them as CSV."""
     books = find_workbooks([folder])
-    reports = dict(zip(books, check_files(list(books.values())), strict=True))
-    findings = csv.DictReader(io.StringIO(report.csv_text(reports)))
+    reports = check_files(list(books.values()), Asked())
     text = io.StringIO()
-    fields = [name for name in report.FIELDS if name not in OF_OTHERS]
-    writer = csv.DictWriter(text, fields, extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(text, FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    numbers: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in findings:
-        sheets = numbers[row["file"]]
-        number = sheets.setdefault(row["sheet"], len(sheets) + 1)
-        reason = row["verdict"] == report.UNREADABLE
-        writer.writerow(
-            row
-            | {
-                "file": Path(row["file"]).stem,
-                "sheet": "" if reason else number,
-                "likely": row["likely"].rpartition(": sheet ")[2] if reason else row["likely"],
-            }
-        )
+    distinct: dict[object, int] = {}
+    for (name, path), found in zip(books.items(), reports, strict=True):
+        number = distinct.setdefault(_content(path), len(distinct) + 1)
+        sheets: dict[str, int] = {}
+        for row in report.rows_of(found):
+            if "sheet" in row:
+                row["sheet"] = sheets.setdefault(row["sheet"], len(sheets) + 1)
+            writer.writerow(row | {"file": Path(name).stem, "distinct": number})
     return text.getvalue()
+
+
+def _content(path: Path) -> object:
+    """Give what two copies of a workbook have in common: their formulas and their numbers."""
+    try:
+        book = read_book(path)
+    except UnreadableBook:
+        return path
+    numbers = {cell: it for cell, it in book.values.items() if not isinstance(it, str)}
+    formulas = {cell: book.typed(cell) for cell in book.formulas}
+    order = {sheet: index for index, sheet in enumerate(book.sheets)}
+    return frozenset((order[sheet], *at, it) for (sheet, *at), it in (numbers | formulas).items())
 
 
 def read_survey() -> list[dict[str, str]]:
@@ -55,29 +63,40 @@ def slips(rows: list[dict[str, str]]) -> dict[str, set[str]]:
     """Name the workbooks that carry each slip, the commonest slip first."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row["verdict"] == report.WRONG:
-            slip = re.sub(r" \([A-Z]+\d+\)", "", row["likely"]) or "not named"
-            found[re.sub(r" of row \d+ where row \d+", " of another row where its own", slip)].add(
-                f"{row['file']}"
-            )
+        if row["verdict"] == report.WRONG and row["column"]:
+            used = f"uses {row['uses']} where {row['belongs']} belongs" if row["uses"] else ""
+            found[used or row["slip"] or "not named"].add(row["file"])
     return dict(sorted(found.items(), key=lambda it: -len(it[1])))
 
 
 def verdicts(rows: list[dict[str, str]]) -> dict[str, set[str]]:
-    """Name the workbooks by verdict: wrong, if a table of theirs is."""
-    found: dict[str, set[str]] = {report.WRONG: set(), report.RIGHT: set()}
+    """Name the workbooks by verdict: the worst of their tables'."""
+    of_file: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        found.setdefault(row["verdict"], set()).add(row["file"])
-    found[report.RIGHT] -= found[report.WRONG]
-    return found
+        of_file[row["file"]].add(row["verdict"])
+    order = (report.WRONG, report.UNREADABLE, report.INCOMPLETE, report.RIGHT)
+    worst = {file: next(it for it in order if it in them) for file, them in of_file.items()}
+    return {it: {file for file in worst if worst[file] == it} for it in order}
+
+
+def distinct(rows: list[dict[str, str]], files: set[str]) -> int:
+    """Count the workbooks among files that are no copies of one another."""
+    return len({row["distinct"] for row in rows if row["file"] in files})
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Count workbooks by verdict and by slip, and the distinct ones among them."""
+    lines = ["workbooks  distinct"]
+    for verdict, files in verdicts(rows).items():
+        lines.append(f"{len(files):9}  {distinct(rows, files):8}  {verdict}")
+    lines += ["", "with the slip"]
+    for slip, files in slips(rows).items():
+        if len(files) > 1:
+            lines.append(f"{len(files):9}  {distinct(rows, files):8}  {slip}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         write_whole(SURVEY, survey(Path(sys.argv[1])).encode())
-    rows = read_survey()
-    for verdict, files in verdicts(rows).items():
-        print(f"{len(files):3} workbooks {verdict}")
-    print("\nworkbooks with the slip")
-    for slip, files in slips(rows).items():
-        print(f"{len(files):3} {slip}")
+    print(table(read_survey()))

@@ -2,13 +2,20 @@
 
 import csv
 import hashlib
+import os
+import signal
+import subprocess
+import sys
+import zipfile
 from types import SimpleNamespace
 
 import openpyxl
 import pytest
 import xlsxwriter
 
-from backprop.check import mark
+from backprop.check import files, mark
+from backprop.check.workbook import Asked
+from tests.digits import ROOT
 from tests.sheets import COMMONEST, labelled
 
 
@@ -173,3 +180,90 @@ def test_a_folder_without_workbooks(tmp_path, check):
     code, report, error = check(tmp_path)
     assert (code, report) == (2, "")
     assert error == f"{tmp_path} has no .xlsx workbook in it\n"
+
+
+def test_text_of_others_is_not_computed_by_a_spreadsheet(class_folder, tmp_path, check):
+    with xlsxwriter.Workbook(str(class_folder / "=1+1.xlsx")) as workbook:
+        labelled(0.5, texts={"E1": "({t1}-{a_o1})^2"})(workbook.add_worksheet("@SUM(1)"))
+    check(class_folder, "--csv", tmp_path / "findings.csv")
+    content = (tmp_path / "findings.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")  # by which Excel knows UTF-8
+    with open(tmp_path / "findings.csv", newline="", encoding="utf-8-sig") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in {"=", "+", "@"}]
+    assert {"'=1+1.xlsx", "'@SUM(1)", "'=(B5-S5)^2"} <= {*cells}
+
+
+def run_module(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_report_is_written_whatever_the_code_page(class_folder):
+    path = class_folder / "team" / "bob.xlsx"
+    done = run_module("-m", "backprop", "check", path, PYTHONIOENCODING="cp1252")
+    assert done.returncode == 1
+    assert "∂E/∂w3: 13 wrong cells" in done.stdout.decode()
+    assert done.stderr == b""
+
+
+def test_checking_and_explaining_import_nothing_heavy(class_folder):
+    code = (
+        "import sys; from backprop.__main__ import main; main(['check', sys.argv[1]]);"
+        "main(['explain', 'w5']); print({'matplotlib', 'torch', 'scipy'} & set(sys.modules))"
+    )
+    done = run_module("-c", code, class_folder / "ada.xlsx", PYTHONIOENCODING="utf-8")
+    assert done.stdout.decode().splitlines()[-1] == "set()", done.stderr
+
+
+def killed(path, asked):
+    """Stands for a check that takes more memory than there is."""
+    if path.name == "bob.xlsx":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return files.FileReport(reason=f"checked {path.name}")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
+def test_a_killed_process_loses_no_other_result(class_folder, monkeypatch):
+    monkeypatch.setattr(files, "check_workbook", killed)
+    names = ["ada.xlsx", "team/bob.xlsx", "eve.xlsx", "zoe.xlsx"]
+    found = list(files.check_files([class_folder / name for name in names], Asked()))
+    assert [it.reason for it in found] == [
+        "checked ada.xlsx", "takes more memory than there is", "checked eve.xlsx",
+        "checked zoe.xlsx",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "complaint"),
+    [
+        ("eve.ods", "META-INF/manifest.xml", "save it as .xlsx"),
+        ("eve.xlsb", "xl/workbook.bin", "save it as .xlsx"),
+        ("eve.xls", None, "not an .xlsx workbook"),
+    ],
+)
+def test_other_spreadsheets_in_a_folder_are_not_passed_over(name, part, complaint, tmp_path, check):
+    if part is None:
+        (tmp_path / name).write_text("something else")
+    else:
+        with zipfile.ZipFile(tmp_path / name, "w") as package:
+            package.writestr(part, "")
+    code, report, _ = check(tmp_path)
+    assert code == 2
+    assert report.startswith(f"{name}  Cannot be judged: ")
+    assert complaint in report
+
+
+def test_the_help_names_the_exit_codes_and_shows_an_example(capsys):
+    from backprop.__main__ import main
+
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    text = capsys.readouterr().out
+    assert "exit code:" in text
+    assert "python -m backprop check my_sheet.xlsx" in text

@@ -139,12 +139,11 @@ def find_rate(table: Table, above: int) -> None:
             label = f"{own[-1][0]:.15g} ({table.name(own[-1][1])})"
             table.remarks.append(f"the formulas use the learning rate {used:.15g}, not the {label}")
         return
-    first_step = [
-        (table.values[it][0] - table.values[it][1]) / table.values[gradient_of(it)][0]
-        for it in WEIGHTS
-        if table.lines > 1 and {it, gradient_of(it)} <= table.values.keys()
-    ]
-    moved = float(f"{abs(used or np.nanmedian(first_step or [0.0])):.2g}") or None
+    columns = [it for it in WEIGHTS if {it, gradient_of(it)} <= table.values.keys()]
+    saved = [(*table.values[it][:2], table.values[gradient_of(it)][0]) for it in columns]
+    steps = [(it[0] - it[1]) / it[2] for it in saved if len(it) == 3 and it[2] != 0]
+    known = [abs(it) for it in steps if np.isfinite(it)] if used is None else [abs(used)]
+    moved = float(f"{np.median(known):.2g}") or None if known else None
     chosen = own or labels or [(moved, None)]
     table.eta, table.eta_cell = min(chosen[::-1], key=lambda it: _misfits(table, it[0]))
 
