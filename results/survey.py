@@ -65,6 +65,8 @@ def slips(rows: list[dict[str, str]]) -> dict[str, set[str]]:
     for row in rows:
         if row["verdict"] == report.WRONG and row["column"]:
             used = f"uses {row['uses']} where {row['belongs']} belongs" if row["uses"] else ""
+            if row["uses"] and row["uses"] == row["belongs"]:
+                used = f"uses {row['uses']} of another row"
             found[used or row["slip"] or "not named"].add(row["file"])
     return dict(sorted(found.items(), key=lambda it: -len(it[1])))
 
