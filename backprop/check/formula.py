@@ -303,27 +303,28 @@ class Trees:
         line = ref.line if ref.line_fixed else home[1] + ref.line
         return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
-    def _size(self, area: Range, home: Cell) -> Place:
-        (_, top, left), (_, bottom, right) = (self.cell(ref, home) for ref in area)
+    def _cells(self, area: Range, home: Cell) -> list[list[Cell]]:
+        (sheet, top, left), (_, bottom, right) = (self.cell(ref, home) for ref in area)
         if not (0 < bottom - top + 1 <= WIDEST and 0 < right - left + 1 <= WIDEST):
             raise Unevaluable("they name too many cells at once")
-        return bottom - top + 1, right - left + 1
+        lines, columns = range(top, bottom + 1), range(left, right + 1)
+        return [[(sheet, line, column) for column in columns] for line in lines]
 
     def _elements(self, tree: Tree, home: Cell) -> list[Place]:
         """List the elements of the array that a tree computes."""
-        sizes = [self._size(leaf, home) for leaf in leaves(tree) if isinstance(leaf, Range)]
-        lines, columns = max(sizes, default=(1, 1))
+        areas = [self._cells(leaf, home) for leaf in leaves(tree) if isinstance(leaf, Range)]
+        lines, columns = max(((len(it), len(it[0])) for it in areas), default=(1, 1))
         return [(line, column) for line in range(lines) for column in range(columns)]
 
     def _element(self, area: Range, home: Cell, at: Place | None) -> Cell:
         """Give one cell of a range: the one wanted or, outside of arrays, the formula's own."""
-        sheet, top, left = self.cell(area.first, home)
-        lines, columns = self._size(area, home)
+        cells = self._cells(area, home)
+        _, top, left = cells[0][0]
         line, column = at or (home[1] - top, home[2] - left)
-        line, column = line if lines > 1 else 0, column if columns > 1 else 0
-        if not (0 <= line < lines and 0 <= column < columns):
+        line, column = line if len(cells) > 1 else 0, column if len(cells[0]) > 1 else 0
+        if not (0 <= line < len(cells) and 0 <= column < len(cells[0])):
             raise Unevaluable("they name a range where one cell belongs")
-        return sheet, top + line, left + column
+        return cells[line][column]
 
     def _refer(self, text: str, sheet: str, origin: Place, depth: int = 0) -> Tree:
         """Tell what a reference stands for: cells, or what a defined name means."""

@@ -1,5 +1,6 @@
 """Tables of the exercise as they stand in a sheet: their headers, their rows, their cells."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -41,10 +42,12 @@ class Table:
     eta_cell: Cell | None = None
     remarks: list[str] = field(default_factory=list)
 
-    @property
-    def book(self) -> Book:
-        """The workbook that holds the table."""
-        return self.trees.book
+    def __post_init__(self) -> None:
+        self.book: Book = self.trees.book
+        self._columns_at = {place: column for column, place in self.places.items()}
+        self._symbols_elsewhere = {it: Symbol(column, 0) for column, it in self.elsewhere.items()}
+        self._constants: dict[Cell, Tree] = {}
+        self._of_copies: dict[tuple[str, int], Tree | None] = {}
 
     @cached_property
     def lacking(self) -> frozenset[str]:
@@ -61,14 +64,33 @@ class Table:
             for column in (*self.places, *self.elsewhere)
         }
 
+    @cached_property
+    def _given_rows(self) -> dict[str, list[int]]:
+        """For each column that is given, the last row down to each that is not blank."""
+        return {
+            column: list(itertools.accumulate(
+                range(self.lines),
+                lambda last, row, place=place:
+                    last if self.book.is_blank((self.sheet, self.first + row, place)) else row,
+            ))
+            for column, place in self.places.items() if column in GIVEN
+        }  # fmt: skip
+
+    @cached_property
+    def _is_constant(self) -> bool:
+        """Whether every row has the same inputs and targets, written in it."""
+        whole = list(range(self.lines))
+        return all(
+            rows == whole and np.ptp(self.values[it]) == 0 for it, rows in self._given_rows.items()
+        )
+
     def cell(self, column: str, row: int) -> Cell:
         """Give the cell of a column in a row; for one that is given, the last that is not blank."""
         if column in self.elsewhere:
             return self.elsewhere[column]
-        here = self.sheet, self.first + row, self.places[column]
-        if column in GIVEN and row > 0 and self.book.is_blank(here):
-            return self.cell(column, row - 1)
-        return here
+        if column in GIVEN:
+            row = self._given_rows[column][row]
+        return self.sheet, self.first + row, self.places[column]
 
     def name(self, cell: Cell, fixed: bool = False) -> str:
         """Name a cell as a formula of this table would."""
@@ -108,30 +130,6 @@ class Table:
         if row > 0 and key not in self._of_copies:
             self._of_copies[key] = tree if self._is_the_same_below(cell) else None
         return tree
-
-    @cached_property
-    def _constants(self) -> dict[Cell, Tree]:
-        return {}
-
-    @cached_property
-    def _of_copies(self) -> dict[tuple[str, int], Tree | None]:
-        return {}
-
-    @cached_property
-    def _columns_at(self) -> dict[int, str]:
-        return {place: column for column, place in self.places.items()}
-
-    @cached_property
-    def _symbols_elsewhere(self) -> dict[Cell, Symbol]:
-        return {cell: Symbol(column, 0) for column, cell in self.elsewhere.items()}
-
-    @cached_property
-    def _is_constant(self) -> bool:
-        """Whether every row has the same inputs and targets, written in it."""
-        given = [it for it in GIVEN if it in self.places]
-        cells = [(it, self.sheet, self.first + row) for it in given for row in range(self.lines)]
-        blank = any(self.book.is_blank((*at, self.places[column])) for column, *at in cells)
-        return not blank and all(np.ptp(self.values[column]) == 0 for column in given)
 
     def _is_the_same_below(self, cell: Cell) -> bool:
         """Tell whether copies of a formula in the rows below see the same cells from theirs."""
