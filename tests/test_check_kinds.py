@@ -49,6 +49,14 @@ def test_of_two_labels_the_one_that_fits_typed_weights_is_taken(make_sheet, chec
     assert "η = 0.5 (D1)" in report
 
 
+def test_without_a_label_typed_weights_tell_the_learning_rate(make_sheet, check):
+    code, report, _ = check(
+        make_sheet(lambda sheet: write_table(sheet, (3, 1), 0.25, Manner(decimals=8)))
+    )
+    assert code == 0, report
+    assert "η = 0.25, inferred from how the weights move" in report
+
+
 @pytest.mark.parametrize("column", ["a_h1", "E2", "∂E/∂w5", "w6"])
 def test_a_typed_number_beyond_its_rounding_is_wrong(column, make_sheet, check):
     def fill(sheet):
