@@ -1,9 +1,10 @@
 """Workbooks found and checked, several at a time."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -52,41 +53,37 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
 
 
 def check_files(paths: Sequence[Path], asked: Asked) -> Iterator[FileReport]:
-    """Check workbooks, several at a time; a bar shows how far it is, after a second.
-
-    A file that takes more memory than there is, so that its process is killed, is told as one
-    that cannot be judged; nothing that was found in others is lost.
-    """
+    """Check workbooks, several at a time; a bar shows how far it is, after a second."""
     check = functools.partial(check_workbook, asked=asked)
     if len(paths) == 1:
         yield check(paths[0])
         return
-    with ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
-        futures = [_submitted(pool, check, path) for path in paths]
-        bar = tqdm(futures, "checking", unit="file", delay=1, disable=None, leave=False)
-        for path, future in zip(paths, bar, strict=True):
+    with tqdm(
+        total=len(paths), desc="checking", unit="file", delay=1, disable=None, leave=False
+    ) as bar:
+        for report in _side_by_side(check, paths):
+            yield report
+            bar.update()
+
+
+def _side_by_side(
+    check: Callable[[Path], FileReport], paths: Sequence[Path]
+) -> Iterator[FileReport]:
+    """Check files in several processes; where one is killed, the rest one by one.
+
+    A file that takes more memory than there is, and so has its process killed, cannot be judged.
+    """
+    done = 0
+    with (
+        contextlib.suppress(BrokenProcessPool),
+        ProcessPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool,
+    ):
+        for report in pool.map(check, paths):
+            yield report
+            done += 1
+    for path in paths[done:]:
+        with ProcessPoolExecutor(1) as pool:
             try:
-                yield future.result()
+                yield pool.submit(check, path).result()
             except BrokenProcessPool:
-                yield _alone(check, path)
-
-
-def _submitted(
-    pool: ProcessPoolExecutor, check: Callable[[Path], FileReport], path: Path
-) -> Future[FileReport]:
-    """Submit a file, to a pool that may have broken over one before."""
-    try:
-        return pool.submit(check, path)
-    except BrokenProcessPool as error:
-        future: Future[FileReport] = Future()
-        future.set_exception(error)
-        return future
-
-
-def _alone(check: Callable[[Path], FileReport], path: Path) -> FileReport:
-    """Check a file in a process of its own, since the one that had it was killed."""
-    with ProcessPoolExecutor(1) as pool:
-        try:
-            return pool.submit(check, path).result()
-        except BrokenProcessPool:
-            return FileReport(reason="takes more memory than there is")
+                yield FileReport(reason="takes more memory than there is")
