@@ -58,12 +58,10 @@ def check_files(paths: Sequence[Path], asked: Asked) -> Iterator[FileReport]:
     if len(paths) == 1:
         yield check(paths[0])
         return
-    with tqdm(
-        total=len(paths), desc="checking", unit="file", delay=1, disable=None, leave=False
-    ) as bar:
-        for report in _side_by_side(check, paths):
-            yield report
-            bar.update()
+    reports = _side_by_side(check, paths)
+    yield from tqdm(
+        reports, "checking", len(paths), unit="file", delay=1, disable=None, leave=False
+    )
 
 
 def _side_by_side(
