@@ -141,22 +141,26 @@ class _Parser(WorkSheetParser):
         cell = super().parse_cell(element)
         node = element.find(FORMULA_TAG)
         if node is not None:
-            kind, group = node.get("t"), node.get("si")
+            kind, group, here = node.get("t"), node.get("si"), (cell["row"] - 1, cell["column"] - 1)
             if kind != "shared" or node.text:
-                place = cell["row"] - 1, cell["column"] - 1
-                formula = Formula(_plain(f"={node.text or ''}"), place, kind == "array")
-                if kind == "shared":
-                    self.shared_formulae[group] = formula
-            cell["formula"] = self.shared_formulae[group] if kind == "shared" else formula
+                # A formula that Excel does not have is saved by Google Sheets as quoted text.
+                quoted = _GOOGLE.fullmatch(node.text or "")
+                text = quoted[1].replace('""', '"') if quoted else node.text or ""
+                cell["formula"] = Formula(f"={text}", here, kind == "array")
+            if kind == "shared":
+                cell["formula"] = self.shared_formulae.setdefault(group, cell.get("formula"))
             cell["area"] = node.get("ref") if kind == "array" else None
         return cell
+
+
+_GOOGLE = re.compile(r'IFERROR\(__xludf\.DUMMYFUNCTION\("((?:[^"]|"")*)"\),.*\)', re.DOTALL)
 
 
 def _read(workbook: openpyxl.Workbook) -> Book:
     archive, book = workbook._archive, Book([sheet.title for sheet in workbook.worksheets])
     book.names = {name.casefold(): it.value for name, it in workbook.defined_names.items()}
     for sheet in workbook.worksheets:
-        title = sheet.title
+        title, related = sheet.title, get_rels_path(sheet._worksheet_path)
         for name, meaning in sheet.defined_names.items():
             book.names[f"{title}!{name}".casefold()] = meaning.value
         content = archive.read(sheet._worksheet_path)
@@ -166,50 +170,28 @@ def _read(workbook: openpyxl.Workbook) -> Book:
         for _, element in iterparse(io.BytesIO(content)):
             if element.tag == ROW_TAG:
                 for cell in parser.parse_row(element)[1]:
-                    _keep(book, title, **cell)
+                    here, value = (title, cell["row"] - 1, cell["column"] - 1), cell["value"]
+                    if value is not None and str(value).strip():
+                        book.values[here] = value
+                    if "formula" in cell:
+                        book.formulas[here] = cell["formula"]
+                        for filled in _cells(title, cell["area"]) if cell["area"] else ():
+                            book.formulas[filled] = cell["formula"]
                 element.clear()
-        related = get_rels_path(sheet._worksheet_path)
-        if related in archive.namelist():
-            for part in get_dependents(archive, related).find(ExcelTable._rel_type):
-                _keep_table(
-                    book, title, ExcelTable.from_tree(fromstring(archive.read(part.target)))
-                )
+        parts = related in archive.namelist() and get_dependents(archive, related)
+        for part in parts.find(ExcelTable._rel_type) if parts else ():
+            table = ExcelTable.from_tree(fromstring(archive.read(part.target)))
+            left, top, _, bottom = range_boundaries(table.ref)
+            first, last = top - 1 + table.headerRowCount, bottom - 1 - (table.totalsRowCount or 0)
+            headers = tuple(column.name for column in table.tableColumns)
+            named = NamedTable(title, first, last, left - 1, headers)
+            book.tables[table.displayName.casefold()] = named
     return book
 
 
-def _keep(
-    book: Book, sheet: str, row: int, column: int, value: Any,
-    formula: Formula | None = None, area: str | None = None, **_: Any,
-) -> None:  # fmt: skip
-    here = sheet, row - 1, column - 1
-    if value is not None and not (isinstance(value, str) and not value.strip()):
-        book.values[here] = value
-    if formula is not None:
-        book.formulas[here] = formula
-    if area:
-        book.formulas |= dict.fromkeys(_cells(sheet, area), formula)
-
-
-def _keep_table(book: Book, sheet: str, table: ExcelTable) -> None:
-    left, top, _, bottom = range_boundaries(table.ref)
-    first, last = top - 1 + table.headerRowCount, bottom - 1 - (table.totalsRowCount or 0)
-    headers = tuple(column.name for column in table.tableColumns)
-    book.tables[table.displayName.casefold()] = NamedTable(sheet, first, last, left - 1, headers)
-
-
-def _cells(sheet: str, area: str | None) -> list[Cell]:
+def _cells(sheet: str, area: str) -> list[Cell]:
     """List the cells that an array formula fills."""
-    left, top, right, bottom = range_boundaries(area) if area else (1, 1, 0, 0)
+    left, top, right, bottom = range_boundaries(area)
     if (bottom - top + 1) * (right - left + 1) > WIDEST:
         return []
     return [(sheet, y - 1, x - 1) for y in range(top, bottom + 1) for x in range(left, right + 1)]
-
-
-# What Google Sheets writes for a function that Excel does not have: its own formula, quoted.
-_GOOGLE = re.compile(r'=IFERROR\(__xludf\.DUMMYFUNCTION\("((?:[^"]|"")*)"\),.*\)', re.DOTALL)
-
-
-def _plain(text: str) -> str:
-    """Give a formula as the person who typed it sees it."""
-    quoted = _GOOGLE.fullmatch(text)
-    return "=" + quoted[1].replace('""', '"') if quoted else text
