@@ -149,7 +149,7 @@ def _updated(text, right, above):
 def _computed(text, values):
     if text.count("^") > 3 or len(text) > 1_000:  # a tower of powers takes Python for ever
         raise SyntaxError
-    names = {"EXP": math.exp, "POWER": pow, "LN": math.log, "SQRT": math.sqrt}
+    names = {"EXP": math.exp, "POWER": pow, "LN": math.log, "SQRT": math.sqrt, "ROUND": round}
     numbers = {name: f"({value!r})" for name, value in _braces(values).items()}
     return eval(text.format(**numbers).replace("^", "**"), names)
 

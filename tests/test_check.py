@@ -200,7 +200,7 @@ SLIPS = {
     "the term E2 (W5) is missing": ("E_total", "1*{E1}"),
     "the factor 0.5 is missing": ("E1", "1*({t1}-{a_o1})^2"),
     "the power is missing: (t2 − a_o2)²": ("E2", "0.5*({t2}-{a_o2})"),
-    "the brackets are misplaced: it computes (0.5·(t1 − a_o1))²": (
+    "0.5 stands twice": (
         "E1", "(0.5*({t1}-{a_o1}))^2",
     ),
     "E1 − E2 where E1 + E2 belongs": ("E_total", "{E1}-{E2}"),

@@ -32,7 +32,7 @@ def test_a_slip_too_small_for_the_digits_is_found(digits, make_sheet, check):
     assert report.count("likely   uses a_h1 (K5) where a_h2 (M5) belongs") == 2
 
 
-@pytest.mark.parametrize("decimals", [4, 6, 9])
+@pytest.mark.parametrize("decimals", [6, 9])
 def test_typed_numbers_are_right_within_their_rounding(decimals, make_sheet, check):
     code, report, _ = check(make_sheet(labelled(0.5, decimals=decimals)))
     assert code == 0, report
@@ -295,14 +295,15 @@ def test_a_last_row_of_weights_only_is_judged(wrong, make_sheet, check):
         assert "all 27 cells agree" in report
 
 
-def test_a_last_row_that_was_not_filled_in_is_not_wrong(make_sheet, check):
+def test_a_last_row_that_was_not_filled_in_is_incomplete(make_sheet, check):
     def fill(sheet):
         labelled(0.5)(sheet)
         for name in GRADIENTS:
             sheet.write_blank(4 + STEPS, 1 + COLUMNS.index(name), None, sheet.default_url_format)
 
     code, report, _ = check(make_sheet(fill))
-    assert code == 0, report
+    assert code == 2, report
+    assert "the last row lacks ∂E/∂w1" in report
 
 
 def test_a_table_without_computed_cells_is_not_judged(make_sheet, check):
@@ -419,7 +420,7 @@ def test_a_formula_that_leads_back_to_itself_is_wrong(formula, make_sheet, check
     assert "likely   names its own cell, or one that is computed from it" in report
 
 
-@pytest.mark.parametrize(("digits", "code"), [(6, 0), (2, 1)])
+@pytest.mark.parametrize(("digits", "code"), [(6, 0), (2, 2)])
 def test_rounding_is_right_where_it_only_shortens(digits, code, make_sheet, check):
     texts = {"a_h1": f"ROUND(1/(1+EXP(-{{h1}})),{digits})"}
     assert check(make_sheet(labelled(0.5, texts=texts)))[0] == code

@@ -8,7 +8,8 @@ from backprop.check.formula import Symbol, Trees, Unevaluable, evaluate, symbols
 
 FORMULAS = [
     "-2^2", "2^3^2", "-A1^2*3", "2*-A1", "--A1", "+A1-+B1", "50%", "A1%*2", "10%^2", "1-2-3",
-    "8/4/2", "2+3*4^2", "(2+3)*4", "A1*B1+C1/D1", "A1-(B1-C1)", "1/(1+EXP(-A1))", "exp(a1)", "POWER(A1,3)",
+    "8/4/2", "2+3*4^2", "(2+3)*4", "A1*B1+C1/D1", "A1-(B1-C1)", "1/(1+EXP(-A1))", "exp(a1)",
+    "POWER(A1,3)",
     "SUM(A1:D1)", "SUM(A1:B2,5)", "SUM($A$1:B$2)*2", "PRODUCT(A1:B1,2)", "SUMPRODUCT(A1:D1,A2:D2)",
     "SUMSQ(A1:C1)", "AVERAGE(A1:D1)", "MAX(A1:D2)", "MIN(A1,B2,3)", "SQRT(B1)+ABS(-2)", "SIGN(-3)",
     "LN(B1)+LOG10(C1)+LOG(8,2)+LOG(100)", "TANH(A1)", "ROUND(3.14159,2)", "INT(-1.5)", "PI()",

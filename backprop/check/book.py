@@ -1,6 +1,7 @@
 """A workbook that somebody else made: what was typed into its cells, and what was saved."""
 
 import contextlib
+import functools
 import io
 import re
 import warnings
@@ -19,6 +20,7 @@ from openpyxl.worksheet.table import Table as ExcelTable
 from openpyxl.xml.functions import fromstring
 
 MOST_BYTES = 40_000_000  # of a workbook, unpacked
+MOST_CELLS = 400_000
 LARGEST = 1e300  # number in a cell; spreadsheets end at 1e308
 WIDEST = 400  # cells of one range or array
 
@@ -57,6 +59,15 @@ class Book:
     values: dict[Cell, Any] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # those of a sheet begin with `sheet!`
     tables: dict[str, NamedTable] = field(default_factory=dict)
+
+    @functools.cached_property
+    def texts(self) -> dict[str, list[tuple[int, int, str]]]:
+        """Each sheet's cells with text: their lines, columns and texts."""
+        found: dict[str, list[tuple[int, int, str]]] = {sheet: [] for sheet in self.sheets}
+        for (sheet, line, column), value in self.values.items():
+            if isinstance(value, str):
+                found[sheet].append((line, column, value))
+        return found
 
     def number(self, cell: Cell) -> float | None:
         """Give a cell's saved number, None if it holds none."""
@@ -178,6 +189,8 @@ def _read(workbook: openpyxl.Workbook) -> Book:
                         for filled in _cells(title, cell["area"]) if cell["area"] else ():
                             book.formulas[filled] = cell["formula"]
                 element.clear()
+                if len(book.values) > MOST_CELLS or len(book.formulas) > MOST_CELLS:
+                    raise ValueError(f"it has more than {MOST_CELLS:,} cells")
         parts = related in archive.namelist() and get_dependents(archive, related)
         for part in parts.find(ExcelTable._rel_type) if parts else ():
             table = ExcelTable.from_tree(fromstring(archive.read(part.target)))

@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from backprop.check.book import Book, Cell
+from backprop.check.formula import Trees
 from backprop.check.headers import IF_NO_OTHER, column_of
+from backprop.check.right import GIVEN
 from backprop.check.table import Table
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
 EXPLANATION_ROWS = 5  # at most, between header and numbers
 FEWEST = 12  # named columns, one of them computed, that make a row a header
-MANY = 16  # formulas in a line that make it look like a row of the table, which has 27
+MANY = 10  # formulas in a line that look like a row of the table, which has 27
 
 
 class Header(NamedTuple):
@@ -84,11 +86,11 @@ def find_rows(book: Book, header: Header) -> tuple[int, int, int] | str:
     def share(line: int, fits: Callable[[Cell], bool]) -> float:
         return sum(fits((header.sheet, line, it)) for it in header.taken) / len(header.taken)
 
-    def has_number(cell: Cell) -> bool:
-        return book.number(cell) is not None
+    def is_calculated(cell: Cell) -> bool:
+        return book.is_filled(cell) and cell in book.values
 
     below = range(header.line + 1, header.line + 1 + EXPLANATION_ROWS)
-    first = next((line for line in below if share(line, has_number) > 0.5), None)
+    first = next((line for line in below if share(line, is_calculated) > 0.5), None)
     if first is None:
         if any(share(line, book.formulas.__contains__) > 0.5 for line in below):
             return (
@@ -115,28 +117,33 @@ class Gap(NamedTuple):
     reason: str
 
 
-def find_gaps(book: Book, headers: list[Header], tables: list[Table | str]) -> list[Gap]:
+def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) -> list[Gap]:
     """Find rows that look like rows of the exercise and belong to no table that was judged.
 
     Args:
         tables: by header; instead of one that cannot be judged, why.
     """
+    book = trees.book
     lines = sorted({cell[:2] for cell in (*book.values, *book.formulas)})
     reasons: dict[tuple[str, int], str] = {}
     for header, table in zip(headers, tables, strict=True):
-        start, places, enough, reason = header.line + 1, header.taken, 0.0, table
+        start, places, reason = header.line + 1, header.taken, table
         if isinstance(table, Table):
-            start, places = table.first + table.lines, list(table.places.values())
-            enough, reason = len(places) / 2, "they come after a row that ends the table"
+            places = [place for column, place in table.places.items() if column not in GIVEN]
+            start, reason = table.first + table.lines, "they come after a row that ends the table"
         end = min((it.line for it in headers if it.is_below(header)), default=np.inf)
-        for sheet, line in lines if reason else ():
-            here = sheet == header.sheet and start <= line < end
-            if here and sum(book.is_filled((sheet, line, it)) for it in places) > enough:
-                reasons[sheet, line] = reason
-    judged = [table for table in tables if isinstance(table, Table)]
+        for sheet, line in lines:
+            if sheet == header.sheet and start <= line < end:
+                filled = sum(book.is_filled((sheet, line, it)) for it in places)
+                # Other tables may stand below; but a line right after the last row belongs to it.
+                is_near = line == start or (table and not isinstance(table, Table))
+                if filled > (2 if is_near else len(places) / 2):
+                    reasons[sheet, line] = reason or "they stand too far below their headers"
     uncovered = Counter(
-        cell[:2] for cell in book.formulas if not any(table.covers(cell) for table in judged)
-    )
+        cell[:2] for cell in book.formulas
+        if cell not in trees.followed and not trees.is_copy(cell)
+        and not any(table.covers(cell) for table in tables if isinstance(table, Table))
+    )  # fmt: skip
     for row, count in uncovered.items():
         if count >= MANY:
             reasons.setdefault(row, "they hold formulas under no headers that are known")

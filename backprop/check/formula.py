@@ -4,6 +4,7 @@ A tree is a number, a text, a cell of the table (`Symbol`) or a `Call` of an ope
 on trees. It is evaluated with arrays, so at several rows of numbers at once.
 """
 
+import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -76,7 +77,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "<=": np.less_equal, ">=": np.greater_equal, "IF": lambda test, a, b=0.0: np.where(test, a, b),
     "EXP": np.exp, "LN": np.log, "LOG10": np.log10, "LOG": lambda x, b=10.0: np.log(x) / np.log(b),
     "SQRT": np.sqrt, "ABS": np.abs, "SIGN": np.sign, "TANH": np.tanh, "INT": np.floor,
-    "ROUND": lambda x, digits=0.0: np.round(x * 10.0**digits) / 10.0**digits,
+    "ROUND": lambda x, digits=0.0: np.round(x * np.power(10.0, digits)) / np.power(10.0, digits),
+    "IFERROR": lambda x, other: np.where(np.isfinite(x), x, other),
     "SUM": _folded(np.add), "MAX": _folded(np.maximum), "MIN": _folded(np.minimum),
     "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi, "ROW": lambda: 1.0,
     "AVERAGE": lambda first, *others: sum(others, first) / (1 + len(others)),
@@ -98,11 +100,13 @@ def evaluate(tree: Tree, numbers: dict[Symbol, Any]) -> Any:
 
 def leaves(tree: Tree) -> Iterator[Tree]:
     """Give all that a tree is computed from, each as often as it stands there."""
-    if isinstance(tree, Call):
-        for arg in tree.args:
-            yield from leaves(arg)
-    else:
-        yield tree
+    rest = [tree]
+    while rest:
+        it = rest.pop()
+        if isinstance(it, Call):
+            rest += it.args[::-1]
+        else:
+            yield it
 
 
 def symbols(tree: Tree) -> set[Symbol]:
@@ -209,6 +213,7 @@ class Trees:
         self._steps = MOST_STEPS
         self._sheets = {sheet.casefold(): sheet for sheet in book.sheets}
         self._read: dict[Any, Tree | Unevaluable] = {}
+        self.followed: set[Cell] = set()  # cells outside of the tables that their formulas need
 
     def as_typed(self, cell: Cell) -> Tree:
         """Read a cell's formula; its leaves are references. Copies of it give the same object.
@@ -236,6 +241,12 @@ class Trees:
             raise self._read[key]
         return self._read[key]
 
+    def is_copy(self, cell: Cell) -> bool:
+        """Tell whether a cell's formula only repeats another cell, or cannot be read."""
+        with contextlib.suppress(Unevaluable):
+            return isinstance(self.as_typed(cell), Ref)
+        return True
+
     def follow(
         self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None], constants: dict[Cell, Tree]
     ) -> Tree:
@@ -259,6 +270,7 @@ class Trees:
         def value_at(cell: Cell, depth: int) -> Tree:
             if symbol := symbol_at(cell):
                 return symbol
+            self.followed.add(cell)
             if cell not in constants:
                 value = self.book.values.get(cell, 0.0)
                 constant = str(value) if number(value) is None else number(value)
@@ -304,8 +316,9 @@ class Trees:
         return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
     def _cells(self, area: Range, home: Cell) -> list[list[Cell]]:
-        (sheet, top, left), (_, bottom, right) = (self.cell(ref, home) for ref in area)
-        if not (0 < bottom - top + 1 <= WIDEST and 0 < right - left + 1 <= WIDEST):
+        (sheet, *first), (_, *last) = (self.cell(ref, home) for ref in area)
+        (top, bottom), (left, right) = map(sorted, zip(first, last, strict=True))
+        if (bottom - top + 1) * (right - left + 1) > WIDEST:
             raise Unevaluable("they name too many cells at once")
         lines, columns = range(top, bottom + 1), range(left, right + 1)
         return [[(sheet, line, column) for column in columns] for line in lines]

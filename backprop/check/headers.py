@@ -59,7 +59,8 @@ def column_of(header: str) -> str | None:
 
 def _readings(header: str) -> Iterator[str]:
     """Give the header without signs, and then the parts of it that may be the name alone."""
-    text = unicodedata.normalize("NFKC", header).casefold().translate(_DERIVATIVE_SIGNS)
+    text = re.sub("[Δ∆]", "change", unicodedata.normalize("NFKC", header))
+    text = text.casefold().translate(_DERIVATIVE_SIGNS)
     yield _letters(text)
     for end in ("=", ":", "\n", "("):
         if end in text:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.formula import Tree, Unevaluable, evaluate, symbols
+from backprop.check.formula import Call, Tree, Unevaluable, evaluate, symbols
 from backprop.check.right import ETA, GIVEN, is_circular, right_tree
 from backprop.check.table import Table
 from backprop.check.values import compare, repeated_rows
@@ -58,11 +58,17 @@ def outcome(tree: Tree, kept: Kept, eta: float | None = None) -> np.ndarray:
         return np.broadcast_to(evaluate(tree, numbers), POINTS)
 
 
-def kept_inputs(table: Table, row: int, tree: Tree) -> Kept:
-    """Give the inputs and targets that a formula takes from elsewhere: they stay as saved."""
+NOTHING: Kept = (None,) * len(GIVEN)
+
+
+def kept_inputs(table: Table, row: int, tree: Tree) -> list[Kept]:
+    """Give what to keep when a formula is tried: nothing or, if that does not do, what it lacks.
+
+    Inputs and targets that a formula does not name may stand in it as numbers.
+    """
     named = {it.column for it in symbols(tree)}
     saved = [np.nan if it in named | table.lacking else table.values[it][row] for it in GIVEN]
-    return tuple(None if np.isnan(number) else float(number) for number in saved)
+    return [NOTHING, tuple(None if np.isnan(number) else float(number) for number in saved)]
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -92,14 +98,33 @@ def rate(weight: str, tree: Tree, kept: Kept) -> float | None:
 
 
 def agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
-    """Tell whether a cell's formula is the right one, None where only its value can tell."""
-    kept = kept_inputs(table, row, tree)
-    if column in FORMULAS:
-        return computes(column, tree, table.lacking, kept)
-    moved = rate(column, tree, kept)
-    if moved is None or moved <= 0:
-        return False if symbols(tree) else None
-    return table.eta is None or abs(moved - table.eta) <= CLOSE * table.eta
+    """Tell whether a cell's formula is the right one, None where only its value can tell.
+
+    One that is right but for a rounding is judged like a typed number, within its digits.
+    """
+    for kept in kept_inputs(table, row, tree):
+        if column in FORMULAS:
+            verdict = computes(column, tree, table.lacking, kept)
+        else:
+            moved = rate(column, tree, kept)
+            verdict = (
+                moved is not None
+                and moved > 0
+                and (table.eta is None or abs(moved - table.eta) <= CLOSE * table.eta)
+            )
+            verdict = verdict if symbols(tree) else None
+        if verdict is not False:
+            return verdict
+    rounded = unrounded(tree)
+    return None if rounded != tree and agrees(table, column, row, rounded) else False
+
+
+def unrounded(tree: Tree) -> Tree:
+    """Leave out every ROUND of a tree."""
+    if not isinstance(tree, Call):
+        return tree
+    args = tuple(map(unrounded, tree.args))
+    return args[0] if tree.name == "ROUND" else Call(tree.name, args)
 
 
 # --- All cells of a table -----------------------------------------------------------------
@@ -125,6 +150,9 @@ class Judged(NamedTuple):
 def judge(table: Table) -> Iterator[tuple[str, Judged]]:
     """Judge every computed cell of a table, column by column in the order of computation."""
     copies = repeated_rows(table)
+    for column in (it for it in GIVEN if it in table.places):
+        no_numbers = np.flatnonzero(np.isnan(table.values[column])).tolist()
+        yield column, Judged({None: no_numbers} if no_numbers else {}, 0, "", "")
     for column in (*FORMULAS, *WEIGHTS):
         if column in table.places:
             skipped = copies if column in WEIGHTS else ()
@@ -148,18 +176,20 @@ def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
             left.append(row)
         elif not verdict:
             wrong.setdefault(tree, []).append(row)
-    cells, blunt = len(rows) - len(left), True
+    cells, unjudged = len(rows) - len(left), ""
+    if column in WEIGHTS and np.isnan(table.values[column][0]):
+        wrong[None] = [0]
     if left:
         right, _, far, coarse = compare(table, column)
-        wrong[None] = [row for row in left if far[row]]
+        wrong.setdefault(None, []).extend(row for row in left if far[row])
         known = [row for row in left if far[row] or np.isfinite(right[row])]
-        cells += len(known)
-        blunt = all(coarse[row] and not far[row] for row in known)
-    unjudged = ""
-    if left and len(left) == len(rows) and blunt:
-        unjudged = "too few digits to tell right from wrong"
-        if column in WEIGHTS and table.eta is None:
-            unjudged = "nothing tells the learning rate: write it beside a label such as η"
-        if missing:
-            unjudged = f"there is no column for {', '.join(missing)}"
+        sharp = [row for row in known if far[row] or not coarse[row]]
+        # Of numbers that are all typed some may be small; one among formulas must tell by itself.
+        if not sharp or (cells and len(sharp) < len(known)):
+            unjudged = "too few digits to tell right from wrong"
+            if column in WEIGHTS and table.eta is None:
+                unjudged = "nothing tells the learning rate: write it beside a label such as η"
+            if missing:
+                unjudged = f"there is no column for {', '.join(missing)}"
+        cells += len(sharp if unjudged else known)
     return Judged({tree: rows for tree, rows in wrong.items() if rows}, cells, by_value, unjudged)

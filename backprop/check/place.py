@@ -52,7 +52,7 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
         table.remarks.append(f"columns {letters} are both headed {column}: rename one")
     for column in table.lacking.intersection(GIVEN):
         labels = _labelled(table, lambda it, name=column: "" if column_of(it) == name else None)
-        table.elsewhere.update((column, cell) for _, cell in labels if cell[1] <= header.line)
+        table.elsewhere.update((column, it) for _, it in labels if not table.has_line(it[1]))
     return replace(table)  # what the table had computed of itself is out of date
 
 
@@ -97,17 +97,17 @@ def _labelled(table: Table, read: Callable[[str], str | None]) -> list[tuple[flo
         read: gives the number that a label itself holds, empty if it stands beside it or below;
             None for what is no label.
     """
-    found, left = [], min(table.places.values())
-    for (sheet, line, place), text in table.book.values.items():
-        short = sheet == table.sheet and isinstance(text, str) and len(text) <= LONGEST_LABEL
-        inside = read(text) if short else None
+    book, sheet, found = table.book, table.sheet, []
+    for line, place, text in book.texts[sheet]:
+        inside = read(text) if len(text) <= LONGEST_LABEL else None
         if inside is not None:
             around = ((0, 1), (1, 0), (0, 2), (0, 3)) if inside == "" else ((0, 0),)
+            beside = book.values.get((sheet, line, place + 1))
+            if isinstance(beside, str) and column_of(beside) is None:
+                around = around[:1]  # the head of a small table, which names other things
             cells = [(sheet, line + down, place + right) for down, right in around]
-            values = [
-                (table.book.number(it) if inside == "" else number(inside), it) for it in cells
-            ]
-            far = abs(table.first - line) + abs(place - left)
+            values = [(book.number(it) if inside == "" else number(inside), it) for it in cells]
+            far = abs(table.first - line) + abs(place - min(table.places.values()))
             found += [(-far, value, it) for value, it in values if value is not None][:1]
     return [(value, cell) for _, value, cell in sorted(found)]
 
@@ -130,7 +130,7 @@ def find_rate(table: Table, above: int) -> None:
     """
     labels = [(value, cell) for value, cell in _labelled(table, _rate_in) if value > 0]
     own = [(value, cell) for value, cell in labels if above <= cell[1] < table.first]
-    used, cell = _used_by_formulas(table)
+    used, cell = _used_by_formulas(table, least=5 if own else 1)
     same = [it for it in labels if it[0] == used]
     farther_up = cell is not None and cell[0] == table.sheet and cell[1] < above
     if used is not None and used > 0 and not (farther_up and own and not {*same} & {*own}):
@@ -154,20 +154,21 @@ def _misfits(table: Table, eta: float | None) -> int:
     return sum(int(compare(fitted, it)[2].sum()) for it in WEIGHTS if it in table.places)
 
 
-def _used_by_formulas(table: Table) -> tuple[float | None, Cell | None]:
-    """Give the rate with which most weights move by their formulas, and the cell it stands in."""
+def _used_by_formulas(table: Table, least: int) -> tuple[float | None, Cell | None]:
+    """Give the rate with which most weights move by formulas, and its cell; `least` must."""
     found: Counter[tuple[float, Cell | None]] = Counter()
     for weight in (it for it in WEIGHTS if it in table.places):
         for row in range(1, min(table.lines, 3)):
             with contextlib.suppress(Unevaluable):
                 if (tree := table.tree(weight, row)) is None:
                     continue
-                moved = rate(weight, tree, kept_inputs(table, row, tree))
+                rates = [rate(weight, tree, kept) for kept in kept_inputs(table, row, tree)]
+                moved = next((it for it in rates if it is not None), None)
                 if moved is not None:
                     found[_with_cell(table, table.cell(weight, row), moved)] += 1
             break
     (most, count), *_ = found.most_common(1) or [((None, None), 0)]
-    return most if count > len(WEIGHTS) // 2 else (None, None)
+    return most if count >= least else (None, None)
 
 
 def _with_cell(table: Table, home: Cell, moved: float) -> tuple[float, Cell | None]:

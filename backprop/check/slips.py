@@ -6,7 +6,7 @@ A change is data, a `Slip`, together with the changed tree; `words` says it.
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from backprop.check.formula import (
     read,
     symbols,
 )  # fmt: skip
-from backprop.check.judge import Kept, kept_inputs, outcome, rate
+from backprop.check.judge import NOTHING, Kept, kept_inputs, outcome, rate
 from backprop.check.right import ETA, is_circular, placed, placeholders, right_tree
 from backprop.check.table import Table
 from backprop.check.values import compare, saved_numbers
@@ -59,9 +59,10 @@ def find_slips(
         tree: what the cells' formulas compute, None if only their values were found wrong.
     """
     if tree is not None:
-        kept = kept_inputs(table, rows[0], tree)
-        slip = _blank(table, column, tree, rows[0], kept)
-        yield slip or slip_of_formula(column, tree, table.lacking, kept, table.eta), rows
+        slip = _blank(table, column, tree, rows[0])
+        for kept in kept_inputs(table, rows[0], tree):
+            slip = slip or slip_of_formula(column, tree, table.lacking, kept, table.eta)
+        yield slip, rows
         return
     groups: dict[Slip | None, list[int]] = {}
     for row in rows:
@@ -70,14 +71,14 @@ def find_slips(
         yield slip or _slip_of_values(table, column, alike), alike
 
 
-def _blank(table: Table, column: str, tree: Tree, row: int, kept: Kept) -> Slip | None:
+def _blank(table: Table, column: str, tree: Tree, row: int) -> Slip | None:
     """Tell whether a formula is wrong because a cell that it names is blank."""
     right = right_tree(column, table.lacking)
     for it in sorted(symbols(right) - symbols(tree) - {ETA}):
         if it.column in table.places:
             cell = table.sheet, table.first + row + it.below, table.places[it.column]
-            without = outcome(swapped(right, it, 0.0), kept, table.eta)
-            if table.book.is_blank(cell) and _is_same(without, outcome(tree, kept)):
+            without = outcome(swapped(right, it, 0.0), NOTHING, table.eta)
+            if table.book.is_blank(cell) and _is_same(without, outcome(tree, NOTHING)):
                 return Slip("blank", belongs=it)
     return None
 
@@ -90,10 +91,6 @@ def slip_of_formula(
     if column in FORMULAS and is_circular(column, tree):
         return Slip("circular")
     moved = rate(column, tree, kept) if column in WEIGHTS else None
-    if moved == 0:
-        return Slip("still")
-    if moved is not None and moved < 0 and (eta is None or np.isclose(-moved, eta, SAME)):
-        return Slip("climbs")
     right, there = right_tree(column, lacking), outcome(tree, kept)
     named = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, Symbol)))
     typed = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, float)))
@@ -103,6 +100,8 @@ def slip_of_formula(
         structural(column, lacking),
         [(Slip("other rate", moved, ETA), swapped(right, ETA, moved))] if moved else [],
         replaced(right, typed + others),
+        ((Slip("extra factor", used=it), product((right, it))) for it in (*typed, 2.0, 0.5)),
+        ((Slip("extra term", used=it), Call("+", (right, it))) for it in typed),
     )
     return next((slip for slip, it in tries if _is_same(outcome(it, kept, eta), there)), None)
 
@@ -138,7 +137,7 @@ def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
             with np.errstate(all="ignore"):
                 value = np.broadcast_to(evaluate(changed, saved), table.lines)
                 fits = np.abs(value - table.values[column])[rows] <= near[rows]
-            tried = outcome(changed, (None,) * 4, 0.7)
+            tried = outcome(changed, NOTHING, 0.7)
             if fits.all() and not any(_is_same(tried, it) for it in found.values()):
                 found[slip] = tried
     return next(iter(found)) if len(found) == 1 else None
@@ -148,16 +147,15 @@ def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
 
 
 def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
-    """Put another cell or number in place of one: once, or wherever it stands."""
-    for leaf, put in spots(tree):
-        if not isinstance(leaf, Call):
-            for other in others:
-                if other != leaf:
-                    yield Slip("replaced", other, leaf), put(other)
-    for leaf in sorted(symbols(tree)):
-        for other in others:
-            if other != leaf:
-                yield Slip("replaced", other, leaf), swapped(tree, leaf, other)
+    """Put another cell or number in place of one: once, or in several places, or in all."""
+    own = list(leaves(tree))
+    for leaf in dict.fromkeys(own):
+        places = [index for index, it in enumerate(own) if it == leaf]
+        for times in range(1, len(places) + 1):
+            for some in itertools.combinations(places, times):
+                for other in others:
+                    if other != leaf:
+                        yield Slip("replaced", other, leaf), _with_leaves(tree, some, other)
 
 
 @functools.cache
@@ -165,7 +163,14 @@ def structural(column: str, lacking: frozenset[str]) -> list[Change]:
     """List the changes of a column's right formula that are not of its cells and numbers."""
     right = right_tree(column, lacking)
     changes = [*edits(right), *retyped(column, lacking)]
-    changes.sort(key=lambda it: it[0].kind != "brackets")  # "½ is squared" says more than "twice"
+    if column in WEIGHTS:
+        changes.insert(0, (Slip("climbs"), Call("+", right.args)))
+        changes.insert(0, (Slip("still"), right.args[0]))
+    activations = [it for it in symbols(right) if it.column.startswith("a_")]
+    nets = right
+    for it in activations:
+        nets = swapped(nets, it, it._replace(column=it.column[2:]))
+    changes += [(Slip("net inputs"), nets)] if len(activations) > 1 else []
     if column.startswith("a_"):
         net = next(it.args[0] for it, _ in spots(right) if getattr(it, "name", "") == "NEGATIVE")
         changes += [
@@ -281,9 +286,19 @@ def spots(
 
 def swapped(tree: Tree, leaf: Tree, other: Tree) -> Tree:
     """Put another leaf in place of one wherever it stands."""
-    if isinstance(tree, Call):
-        return Call(tree.name, tuple(swapped(arg, leaf, other) for arg in tree.args))
-    return other if tree == leaf else tree
+    return _with_leaves(tree, [i for i, it in enumerate(leaves(tree)) if it == leaf], other)
+
+
+def _with_leaves(tree: Tree, places: Collection[int], other: Tree) -> Tree:
+    """Put another leaf in some places, as `leaves` counts them."""
+    count = itertools.count()
+
+    def changed(it: Tree) -> Tree:
+        if isinstance(it, Call):
+            return Call(it.name, tuple(map(changed, it.args)))
+        return other if next(count) in places else it
+
+    return changed(tree)
 
 
 def _shape(tree: Tree) -> Any:

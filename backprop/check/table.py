@@ -103,13 +103,9 @@ class Table:
         return self.name(self.cell(column, row), fixed=column in self.elsewhere)
 
     def computed(self, column: str) -> range:
-        """Give the rows in which a column must hold a computed number.
-
-        The last row may end where the person stopped.
-        """
-        end = self.lines
-        while end > max(self.rows - 1, 1) and self.book.is_blank(self.cell(column, end - 1)):
-            end -= 1
+        """Give the rows in which a column holds a computed number; the last one may lack it."""
+        last = self.cell(column, self.lines - 1)
+        end = self.lines - (self.lines > 1 and self.book.is_blank(last))
         return range(column in WEIGHTS, end)
 
     def tree(self, column: str, row: int) -> Tree | None:
@@ -136,7 +132,7 @@ class Table:
         for leaf in leaves(self.trees.as_typed(cell)):
             if isinstance(leaf, Ref):
                 there = self.trees.cell(leaf, cell)
-                outside = there[0] != self.sheet or not self._is_line(there[1])
+                outside = there[0] != self.sheet or not self.has_line(there[1])
                 if leaf.line_fixed:
                     same = outside and there not in self.book.formulas
                 else:
@@ -152,7 +148,7 @@ class Table:
 
         def symbol_at(cell: Cell) -> Symbol | None:
             sheet, line, place = cell
-            if sheet != self.sheet or not self._is_line(line) or place not in self._columns_at:
+            if sheet != self.sheet or not self.has_line(line) or place not in self._columns_at:
                 return self._symbols_elsewhere.get(cell)
             column, other = self._columns_at[place], line - self.first
             if column in GIVEN:
@@ -164,15 +160,13 @@ class Table:
 
         return symbol_at
 
-    def _is_line(self, line: int) -> bool:
+    def has_line(self, line: int) -> bool:
+        """Tell whether a line of the sheet is one of the table's rows."""
         return 0 <= line - self.first < self.lines
 
     def covers(self, cell: Cell) -> bool:
-        """Tell whether a cell belongs to the table, or to a column beside it that has a header."""
-        if cell[0] != self.sheet or not self._is_line(cell[1]):
-            return False
-        header = self.sheet, self.header, cell[2]
-        return cell[2] in self._columns_at or not self.book.is_blank(header)
+        """Tell whether a cell belongs to the table."""
+        return cell[0] == self.sheet and self.has_line(cell[1]) and cell[2] in self._columns_at
 
     def right_formula(self, column: str, row: int) -> str:
         """Write the right formula for a cell in the sheet's own cell names."""

@@ -10,7 +10,8 @@ from backprop.check.right import ETA, GIVEN, right_tree
 from backprop.check.table import Table
 from backprop.network import WEIGHTS
 
-RELATIVE, FLOOR = 1e-9, 1e-14  # of a value that was not rounded: a share of it, and at least
+RELATIVE, FLOOR = 1e-6, 1e-14  # of a value, which may come from float32: a share, and at least
+BLUNT = 0.008  # share of a value, or of a weight's move, that its rounding must not exceed to tell
 DIGITS = 15  # significant digits that a spreadsheet shows; past them there is binary noise
 
 
@@ -35,7 +36,7 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
         value = table.values[column]
         far = ~(np.abs(value - right) <= near) & (np.isfinite(right) | np.isnan(value))
         scale = np.abs(right - shifted(value, -1)) if column in WEIGHTS else np.abs(right)
-    return right, near, far, near >= scale
+    return right, near, far, (near > BLUNT * scale) & (scale != 0)
 
 
 def right_values(table: Table, column: str) -> np.ndarray:

@@ -12,7 +12,7 @@ from backprop.check.formula import Symbol, Trees
 from backprop.check.judge import Judged, judge
 from backprop.check.place import find_rate, place_columns
 from backprop.check.report import FileReport, TableReport, Wrong
-from backprop.check.right import ETA
+from backprop.check.right import ETA, GIVEN
 from backprop.check.slips import Slip, find_slips
 from backprop.check.table import Table
 from backprop.check.values import repeated_rows, right_values
@@ -50,7 +50,7 @@ def check_workbook(path: Path, asked: Asked) -> FileReport:
     judged = {table: dict(judge(table)) for table in tables if isinstance(table, Table)}
     if any(column.cells for columns in judged.values() for column in columns.values()):
         reports = tuple(_report(table, columns, asked) for table, columns in judged.items())
-        return FileReport(reports, tuple(find_gaps(book, headers, tables)))
+        return FileReport(reports, tuple(find_gaps(trees, headers, tables)))
     index = max(range(len(headers)), key=lambda it: len(headers[it].places))
     header, reason = headers[index], tables[index] or "there are no numbers below the headers"
     if isinstance(reason, Table):
@@ -83,6 +83,10 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
         value = table.book.values.get(cell)
         if isinstance(value, str) and number(value) is not None:
             yield f"{column} ({table.name(cell)}) is a number stored as text"
+    for column in table.values.keys() & set(GIVEN):
+        other = np.flatnonzero(~np.isclose(table.values[column], table.values[column][0]))
+        if len(other):
+            yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
     for reason, names in _by_reason({it: columns[it].by_value for it in columns}).items():
         yield f"formulas of {names} judged by their values, not evaluated: {reason}"
 
@@ -92,6 +96,11 @@ def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator
     needed = ("E_total", *GRADIENTS, *(WEIGHTS if table.lines > 1 else ()))
     if lacking := [it for it in needed if it in table.lacking]:
         yield f"there is no column for {', '.join(lacking)}"
+    last = table.first + table.rows - 1
+    places = {it: table.places[it] for it in columns if it not in GIVEN}
+    blank = [it for it in places if table.book.is_blank((table.sheet, last, places[it]))]
+    if blank and table.rows > 1:
+        yield f"the last row lacks {', '.join(blank)}"
     for reason, names in _by_reason({it: columns[it].unjudged for it in columns}).items():
         yield f"{names} could not be judged: {reason}"
     if copies := repeated_rows(table):
@@ -107,14 +116,17 @@ def _by_reason(reasons: dict[str, str]) -> dict[str, str]:
 
 
 def _start(table: Table, asked: Asked) -> str:
-    """Say where a table starts from other numbers than it must."""
-    start = {name: values[0] for name, values in table.values.items()}
-    other = [
-        f"{name} = {start[name]:.15g} where {right:.15g} is asked for"
-        for name, right in asked.given
-        if name in start and not abs(start[name] - right) <= START
-    ]
+    """Say where a table has other inputs and targets, or starts from other weights, than asked."""
+    other = []
+    for name, right in asked.given:
+        values = table.values.get(name, np.array([]))[: None if name in GIVEN else 1]
+        for row in np.flatnonzero(~(np.abs(values - right) <= START))[:1]:
+            where = table.name(table.cell(name, row))
+            other.append(f"{name} ({where}) = {values[row]:.15g} where {right:.15g} is asked for")
     return f"starts from {', '.join(other)}" if other else ""
+
+
+# --- What is wrong ------------------------------------------------------------------------
 
 
 def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
@@ -127,14 +139,15 @@ def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
             groups.setdefault(key, (slip, []))[1].extend(alike)
     for key, (slip, rows) in groups.items():
         row = min(rows)
-        right, cell = right_values(table, column)[row], table.cell(column, row)
+        cell, is_given = table.cell(column, row), column in GIVEN or row < table.computed(column)[0]
+        right = np.nan if is_given else right_values(table, column)[row]
         yield Wrong(
             column=column,
             cells=tuple(address(table.cell(column, it)[1:]) for it in sorted(rows)),
             value=table.book.values.get(cell),
             right=float(right) if np.isfinite(right) else None,
             formula=table.book.typed(cell),
-            right_formula=table.right_formula(column, row),
+            right_formula="a number" if is_given else table.right_formula(column, row),
             slip=slip,
             likely=in_words(slip, lambda it, row=row: _named(table, it, row)) if slip else "",
             alike=key,
