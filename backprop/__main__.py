@@ -200,9 +200,10 @@ def write_any_letter() -> None:
     """Write UTF-8 where the code page, as of a file under Windows, has no ∂ and no η."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            "∂ηΔ−".encode(stream.encoding or "ascii")
+            "∂η−".encode(stream.encoding)
         except UnicodeEncodeError:
             stream.reconfigure(encoding="utf-8")
+        stream.reconfigure(errors="replace")  # names of files may be no text at all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

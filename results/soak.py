@@ -230,8 +230,8 @@ def check_one(path: Path) -> int:
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
         code = main(["check", str(path)])
     signal.alarm(0)
-    out.getvalue().encode()
-    return code
+    failed = "made the check itself fail" in out.getvalue()
+    return -1 if failed else code
 
 
 def work() -> None:

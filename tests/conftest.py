@@ -88,6 +88,7 @@ def check(capsys):
     def run(*arguments):
         code = main(["check", *map(str, arguments)])
         captured = capsys.readouterr()
+        assert "made the check itself fail" not in captured.out + captured.err
         return code, captured.out, captured.err
 
     return run

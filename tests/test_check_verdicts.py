@@ -1,5 +1,8 @@
 """What `check` may call right, and what not: incomplete sheets, weights that climb, odd tables."""
 
+import itertools
+
+import numpy as np
 import openpyxl
 import pytest
 import xlsxwriter
@@ -48,13 +51,111 @@ def test_weights_that_move_at_different_rates_do_not_all_agree(make_sheet, check
     assert len(counts(report)) == 4
 
 
-def test_inputs_that_change_from_row_to_row_are_told(make_sheet, check):
+def test_typed_inputs_that_change_from_row_to_row_are_wrong(make_sheet, check):
     def fill(sheet):
         labelled(0.5)(sheet)
-        sheet.write_number(8, 3, 1.05)
+        for line in range(5, 5 + STEPS):  # as a spreadsheet fills in a dragged series
+            sheet.write_number(line, 3, line - 4 + 0.05)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert counts(report) == {"i1": STEPS}
+    assert likely(report) == ["differs from the first row, and the same is given in all"]
+
+
+def test_inputs_that_a_formula_changes_are_told(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        sheet.write_formula(8, 3, "=D8+1", None, 1.05)
 
     _, report, _ = check(make_sheet(fill))
     assert "i1 changes from row to row, first in D9" in report
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t1", "0,01", "holds '0,01' and not a number"),
+        ("i2", "=1/0", "holds '#DIV/0!' and not a number"),
+        ("w1", None, "holds nothing"),
+    ],
+)
+def test_what_is_given_must_be_numbers(name, content, words, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, steps=0)(sheet)
+        place = 4, 1 + COLUMNS.index(name)
+        if content is None:
+            sheet.write_blank(*place, None, sheet.default_url_format)
+        elif content[0] == "=":
+            sheet.write_formula(*place, content, None, "#DIV/0!")
+        else:
+            sheet.write_string(*place, content)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert name in wrong_columns(report)
+    assert words in likely(report)
+
+
+def test_a_sheet_full_of_errors_was_calculated(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for line in range(4, 5 + STEPS):
+            sheet.write_string(line, 1, "0,5")
+            for column in range(9, 32):
+                sheet.write_formula(line, column, "=1/0", None, "#DIV/0!")
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 1
+    assert "holds '0,5' and not a number" in report
+
+
+@pytest.mark.parametrize("column", ["w1", "E2", "h1"])
+def test_short_typed_numbers_among_formulas_are_not_judged(column, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        typed = {"w1": 0.15, "E2": 0.01, "h1": 0.03}[column]
+        for line in range(7, 5 + STEPS):
+            sheet.write_number(line, 1 + COLUMNS.index(column), typed)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2, report
+    assert f"{column} could not be judged: too few digits" in report
+
+
+@pytest.mark.parametrize("inputs", [(0.0, 1.0), (50.0, 100.0)])
+def test_inputs_may_be_0_or_large(inputs, make_sheet, check):
+    manner = Manner(Problem(inputs=inputs, weights=(0.01,) * 4 + (0.4,) * 4))
+    code, report, _ = check(make_sheet(labelled(0.5, manner)))
+    assert code == 0, report
+
+
+def test_a_typed_input_of_0_is_judged(make_sheet, check):
+    manner = Manner(Problem(inputs=(0.0, 1.0)), decimals=12)
+    code, report, _ = check(make_sheet(labelled(0.5, manner)))
+    assert code == 0, report
+
+
+@pytest.mark.parametrize("missing", [("w3",), WEIGHTS, ("∂E/∂w3",)])
+def test_a_last_row_that_lacks_cells_is_incomplete(missing, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for name in missing:
+            place = 4 + STEPS, 1 + COLUMNS.index(name)
+            sheet.write_blank(*place, None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2
+    assert f"the last row lacks {missing[0]}" in report
+
+
+def test_a_row_of_weights_alone_is_not_passed_over(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for name in WEIGHTS[:5]:
+            sheet.write_number(5 + STEPS, 1 + COLUMNS.index(name), 99)
+
+    assert check(make_sheet(fill))[0] == 2
 
 
 @pytest.mark.parametrize("last", ["a_h2", "o2", "E_total"])
@@ -160,6 +261,40 @@ def test_a_comparison_above_does_not_tell_the_learning_rate(make_sheet, check):
     assert code == 0, report
 
 
+def test_a_comparison_between_two_tables_does_not_tell_the_learning_rate(make_sheet, check):
+    def fill(sheet):
+        sheet.write_row(0, 0, ["η", 0.5])
+        end = write_table(sheet, (1, 0), 0.5, Manner(rate="$B$1"))
+        sheet.write_row(end + 2, 0, ["Learning rate", "E after 10 steps"])
+        sheet.write_row(end + 3, 0, [0.1, 0.0134])
+        write_table(sheet, (end + 6, 0), 0.5, Manner(rate="$B$1"))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+
+
+def test_changes_of_weights_are_no_gradients(make_sheet, check):
+    extras = {f"change_{weight}": f"-$D$1*{{d{weight}}}" for weight in WEIGHTS}
+
+    def fill(sheet):
+        labelled(0.5, order=(*COLUMNS, *extras), extras=extras)(sheet)
+        sheet.write_row(3, 32, [f"Δ{weight}" for weight in WEIGHTS])
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+
+
+def test_numbers_in_single_precision_are_right(make_sheet, check):
+    path = make_sheet(labelled(0.5, decimals=17))
+    workbook = openpyxl.load_workbook(path)
+    for row in workbook.active.iter_rows(min_row=5, min_col=6, max_col=32):
+        for cell in row:
+            cell.value = float(np.float32(cell.value))
+    workbook.save(path)
+    code, report, _ = check(path)
+    assert code == 0, report
+
+
 def test_a_column_beside_a_misspelt_one_accuses_nothing(make_sheet, check):
     order = (*COLUMNS[:12], "twice", *COLUMNS[12:])
     order = (*order[:13], order[13], *order[14:])
@@ -208,6 +343,21 @@ def test_inputs_that_stand_once_above_the_table_are_found(make_sheet, check):
     code, report, _ = check(make_sheet(lambda sheet: fill(sheet, texts), "wrong.xlsx"))
     assert code == 1
     assert likely(report) == ["uses i2 (O3) where i1 (N3) belongs"]
+
+
+def test_inputs_once_in_the_first_row_hold_for_all_below(make_sheet, check):
+    fixed = {"{t1}": "$B$5", "{t2}": "$C$5", "{i1}": "$D$5", "{i2}": "$E$5"}
+    texts = dict(FORMULAS)
+    for name, cell in itertools.product(FORMULAS, fixed):
+        texts[name] = texts[name].replace(cell, fixed[cell])
+
+    def fill(sheet):
+        labelled(0.5, texts=texts, steps=1500)(sheet)
+        for line, column in itertools.product(range(5, 5 + 1500), range(1, 5)):
+            sheet.write_blank(line, column, None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
 
 
 @pytest.mark.parametrize("wrong", [False, True])

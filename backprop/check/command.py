@@ -42,7 +42,8 @@ def run(paths: Sequence[Path], csv: Path | None, mark: Path | None, asked: Asked
             if found.tells_more:
                 print(f"\n{name}\n{report.details(found)}")
     if csv is not None:
-        write_whole(csv, report.csv_text(reports).encode("utf-8-sig"))  # so that Excel reads ∂
+        text = report.csv_text(reports).encode("utf-8-sig", "replace")  # by which Excel knows UTF-8
+        write_whole(csv, text)
     if mark is not None:
         failures = list(_mark_all(books, reports, mark))
         print(f"\n{mark}: {LOST}")

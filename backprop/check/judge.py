@@ -151,8 +151,10 @@ def judge(table: Table) -> Iterator[tuple[str, Judged]]:
     """Judge every computed cell of a table, column by column in the order of computation."""
     copies = repeated_rows(table)
     for column in (it for it in GIVEN if it in table.places):
-        no_numbers = np.flatnonzero(np.isnan(table.values[column])).tolist()
-        yield column, Judged({None: no_numbers} if no_numbers else {}, 0, "", "")
+        values, cells = table.values[column], [table.cell(column, it) for it in range(table.lines)]
+        typed = np.array([cell not in table.book.formulas for cell in cells])
+        rows = np.flatnonzero(np.isnan(values) | (typed & ~np.isclose(values, values[0]))).tolist()
+        yield column, Judged({None: rows} if rows else {}, 0, "", "")
     for column in (*FORMULAS, *WEIGHTS):
         if column in table.places:
             skipped = copies if column in WEIGHTS else ()

@@ -23,7 +23,7 @@ from backprop.check.formula import (
     symbols,
 )  # fmt: skip
 from backprop.check.judge import NOTHING, Kept, kept_inputs, outcome, rate
-from backprop.check.right import ETA, is_circular, placed, placeholders, right_tree
+from backprop.check.right import ETA, GIVEN, is_circular, placed, placeholders, right_tree
 from backprop.check.table import Table
 from backprop.check.values import compare, saved_numbers
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
@@ -116,6 +116,8 @@ def _not_computed(table: Table, column: str, row: int) -> Slip | None:
     if np.isnan(table.values[column][row]):
         value = book.values.get(cell)
         return Slip("empty") if value is None else Slip("no number", used=repr(value))
+    if column in GIVEN:
+        return Slip("changed")
     others = (table.cell(column, it) in book.formulas for it in table.computed(column))
     return Slip("typed") if cell not in book.formulas and any(others) else None
 

@@ -11,6 +11,7 @@ from backprop.check.table import Table
 from backprop.network import WEIGHTS
 
 RELATIVE, FLOOR = 1e-6, 1e-14  # of a value, which may come from float32: a share, and at least
+FLOAT32 = 1e-7  # share of a number that single precision may be off
 BLUNT = 0.008  # share of a value, or of a weight's move, that its rounding must not exceed to tell
 DIGITS = 15  # significant digits that a spreadsheet shows; past them there is binary noise
 
@@ -62,7 +63,7 @@ def shifted(column: np.ndarray, below: int) -> np.ndarray:
 
 
 def half_units(table: Table, column: str) -> np.ndarray:
-    """Give half a unit of the last digit that each cell of a column was saved with.
+    """Give half a unit of the last digit that each cell of a column was saved with, or of float32.
 
     What is given is exact. A number that shows no decimals, such as 0, has those that are usual in
     its column, or else in the table.
@@ -73,6 +74,7 @@ def half_units(table: Table, column: str) -> np.ndarray:
     own, all_ = ([it for it in map(decimals, them) if it] for them in (saved, _sample(table)))
     usual = median_low(own or all_ or [DIGITS])
     halves = np.array([0.5 * 10.0 ** -(decimals(it) or usual) for it in saved])
+    halves = np.maximum(halves, FLOAT32 * np.nan_to_num(np.abs(saved)))
     halves[: column in WEIGHTS] = 0  # the starting weights
     return halves
 

@@ -28,6 +28,7 @@ WORDS = {
     "climbs": "the weight moves up the gradient, not down",
     "still": "the weight does not move",
     "blank": "{belongs} is blank",
+    "changed": "differs from the first row, and the same is given in all",
     "circular": "names its own cell, or one that is computed from it",
     "typed": "a typed number where the other rows have a formula",
     "empty": "holds nothing",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.book import UnreadableBook, address, number, read_book
+from backprop.check.book import Book, UnreadableBook, address, number, read_book
 from backprop.check.find import FEWEST, find_gaps, find_headers, find_rows
 from backprop.check.formula import Symbol, Trees
 from backprop.check.judge import Judged, judge
@@ -31,11 +31,16 @@ class Asked(NamedTuple):
 
 
 def check_workbook(path: Path, asked: Asked) -> FileReport:
-    """Judge every table of a workbook."""
+    """Judge every table of a workbook; what this program fails at is told like a damaged file."""
     try:
-        book = read_book(path)
+        return _check(read_book(path), asked)
     except UnreadableBook as error:
         return FileReport(reason=str(error))
+    except Exception as error:  # one file in a hundred must not cost the others' results
+        return FileReport(reason=f"made the check itself fail ({error!r}): please report it")
+
+
+def _check(book: Book, asked: Asked) -> FileReport:
     trees, headers, tables = Trees(book), find_headers(book), []
     if not headers:
         names = f"{FEWEST} or more of the columns {', '.join(COLUMNS)}"
@@ -139,7 +144,10 @@ def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
             groups.setdefault(key, (slip, []))[1].extend(alike)
     for key, (slip, rows) in groups.items():
         row = min(rows)
-        cell, is_given = table.cell(column, row), column in GIVEN or row < table.computed(column)[0]
+        cell, is_given = (
+            table.cell(column, row),
+            column in GIVEN or (row == 0 and column in WEIGHTS),
+        )
         right = np.nan if is_given else right_values(table, column)[row]
         yield Wrong(
             column=column,
