@@ -345,6 +345,19 @@ def test_inputs_that_stand_once_above_the_table_are_found(make_sheet, check):
     assert likely(report) == ["uses i2 (O3) where i1 (N3) belongs"]
 
 
+def test_inputs_labelled_on_another_sheet_are_found(tmp_path, check):
+    once = {name: f"In!$B${row}" for row, name in enumerate(("t1", "t2", "i1", "i2"), start=1)}
+    path = tmp_path / "sheet.xlsx"
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        order = tuple(name for name in COLUMNS if name not in once)
+        labelled(0.5, Manner(once=once, order=order))(workbook.add_worksheet("Mine"))
+        sheet = workbook.add_worksheet("In")
+        for row, name in enumerate(once):
+            sheet.write_row(row, 0, [name, Problem().given()[name]])
+    code, report, _ = check(path)
+    assert code == 0, report
+
+
 def test_inputs_once_in_the_first_row_hold_for_all_below(make_sheet, check):
     fixed = {"{t1}": "$B$5", "{t2}": "$C$5", "{i1}": "$D$5", "{i2}": "$E$5"}
     texts = dict(FORMULAS)

@@ -90,10 +90,11 @@ def computes(column: str, tree: Tree, lacking: frozenset[str], kept: Kept) -> bo
 def rate(weight: str, tree: Tree, kept: Kept) -> float | None:
     """Give the learning rate with which a formula moves its weight down, None if it has none."""
     above = made_up_row(-1, kept)
-    rates = (above[weight] - outcome(tree, kept)) / above[gradient_of(weight)]
-    middle = float(np.median(rates))
-    if not np.ptp(rates) <= CLOSE * max(abs(middle), 1e-6):  # true for NaN
-        return None
+    with np.errstate(all="ignore"):
+        rates = (above[weight] - outcome(tree, kept)) / above[gradient_of(weight)]
+        middle = float(np.median(rates))
+        if not np.ptp(rates) <= CLOSE * max(abs(middle), 1e-6):  # true for NaN
+            return None
     return float(f"{middle:.10g}") if abs(middle) > 1e-9 else 0.0
 
 

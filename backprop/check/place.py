@@ -50,10 +50,17 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
     for column in table.lacking.intersection(header.places):
         letters = " and ".join(_letters(table, it) for it in header.places[column])
         table.remarks.append(f"columns {letters} are both headed {column}: rename one")
-    for column in table.lacking.intersection(GIVEN):
-        labels = _labelled(table, lambda it, name=column: "" if column_of(it) == name else None)
-        table.elsewhere.update((column, it) for _, it in labels if not table.has_line(it[1]))
+    lacking = table.lacking.intersection(GIVEN)
+    elsewhere = [sheet for sheet in trees.book.sheets if sheet != table.sheet]
+    for sheet, column in itertools.product([*elsewhere, table.sheet], lacking):
+        labels = _labelled(table, sheet, _named(column))
+        outside = [it for _, it in labels if sheet != table.sheet or not table.has_line(it[1])]
+        table.elsewhere.update((column, cell) for cell in outside)
     return replace(table)  # what the table had computed of itself is out of date
+
+
+def _named(column: str) -> Callable[[str], str | None]:
+    return lambda text: "" if column_of(text) == column else None
 
 
 def _letters(table: Table, place: int) -> str:
@@ -90,14 +97,16 @@ def _count_wrong(table: Table) -> int:
     return sum(bool(judged.wrong) for _, judged in judge(start))
 
 
-def _labelled(table: Table, read: Callable[[str], str | None]) -> list[tuple[float, Cell]]:
-    """Find labelled numbers of a table's sheet, and their cells; the nearest to the table last.
+def _labelled(
+    table: Table, sheet: str, read: Callable[[str], str | None]
+) -> list[tuple[float, Cell]]:
+    """Find labelled numbers of a sheet, and their cells; the nearest to the table last.
 
     Args:
         read: gives the number that a label itself holds, empty if it stands beside it or below;
             None for what is no label.
     """
-    book, sheet, found = table.book, table.sheet, []
+    book, found = table.book, []
     for line, place, text in book.texts[sheet]:
         inside = read(text) if len(text) <= LONGEST_LABEL else None
         if inside is not None:
@@ -128,7 +137,7 @@ def find_rate(table: Table, above: int) -> None:
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.
     """
-    labels = [(value, cell) for value, cell in _labelled(table, _rate_in) if value > 0]
+    labels = [(value, cell) for value, cell in _labelled(table, table.sheet, _rate_in) if value > 0]
     own = [(value, cell) for value, cell in labels if above <= cell[1] < table.first]
     used, cell = _used_by_formulas(table, least=5 if own else 1)
     same = [it for it in labels if it[0] == used]
