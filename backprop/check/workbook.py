@@ -48,10 +48,10 @@ def _check(book: Book, asked: Asked) -> FileReport:
     for header in headers:
         rows = find_rows(book, header)
         tables.append(rows if isinstance(rows, str) else place_columns(trees, header, *rows))
-        if not isinstance(rows, str):
-            ends = [it.first + it.lines for it in tables if isinstance(it, Table)]
-            above = [it for it in ends if it <= header.line]
-            find_rate(tables[-1], max(above, default=0))
+        if isinstance(tables[-1], Table):
+            here = [it for it in tables if isinstance(it, Table) and it.sheet == header.sheet]
+            ends = [it.first + it.lines for it in here]
+            find_rate(tables[-1], max((end for end in ends if end <= header.line), default=0))
     judged = {table: dict(judge(table)) for table in tables if isinstance(table, Table)}
     if any(column.cells for columns in judged.values() for column in columns.values()):
         reports = tuple(_report(table, columns, asked) for table, columns in judged.items())
@@ -84,10 +84,12 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
     cells = {(it, row): table.cell(it, row) for it in table.values for row in range(table.lines)}
     if not any(cells[it] in table.book.formulas for it in cells if it[0] in FORMULAS):
         yield "there are no formulas: all numbers are typed, and judged within their rounding"
-    for (column, _), cell in cells.items():
-        value = table.book.values.get(cell)
-        if isinstance(value, str) and number(value) is not None:
-            yield f"{column} ({table.name(cell)}) is a number stored as text"
+    values = {cell: (column, table.book.values.get(cell)) for (column, _), cell in cells.items()}
+    texts = {it: column for it, (column, value) in values.items()
+             if isinstance(value, str) and number(value) is not None}  # fmt: skip
+    for column in dict.fromkeys(texts.values()):
+        first = next(it for it in texts if texts[it] == column)
+        yield f"{column} ({table.name(first)}) is a number stored as text"
     for column in table.values.keys() & set(GIVEN):
         other = np.flatnonzero(~np.isclose(table.values[column], table.values[column][0]))
         if len(other):
@@ -144,10 +146,8 @@ def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
             groups.setdefault(key, (slip, []))[1].extend(alike)
     for key, (slip, rows) in groups.items():
         row = min(rows)
-        cell, is_given = (
-            table.cell(column, row),
-            column in GIVEN or (row == 0 and column in WEIGHTS),
-        )
+        cell = table.cell(column, row)
+        is_given = column in GIVEN or (row == 0 and column in WEIGHTS)
         right = np.nan if is_given else right_values(table, column)[row]
         yield Wrong(
             column=column,
