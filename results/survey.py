@@ -67,6 +67,8 @@ def slips(rows: list[dict[str, str]]) -> dict[str, set[str]]:
             used = f"uses {row['uses']} where {row['belongs']} belongs" if row["uses"] else ""
             if row["uses"] and row["uses"] == row["belongs"]:
                 used = f"uses {row['uses']} of another row"
+            if row["slip"] == "other formula":
+                used = "holds the formula of another column"
             found[used or row["slip"] or "not named"].add(row["file"])
     return dict(sorted(found.items(), key=lambda it: -len(it[1])))
 
