@@ -160,7 +160,7 @@ def test_labels_beside_the_table_are_no_second_table(make_sheet, check):
 
     code, report, _ = check(make_sheet(fill))
     assert code == 0, report
-    assert "taken for" not in report
+    assert "rename" not in report
 
 
 HEADERS_IN_DOUBT = {

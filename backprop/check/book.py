@@ -118,6 +118,8 @@ def read_book(path: Path) -> Book:
             workbook = openpyxl.load_workbook(path, True, data_only=True, keep_links=False)
             with contextlib.closing(workbook):
                 return _read(workbook)
+    except UnreadableBook:
+        raise
     except Exception as error:  # a damaged file can make openpyxl raise nearly anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UnreadableBook(f"is not an .xlsx workbook, or is damaged ({reason})") from None
@@ -190,7 +192,7 @@ def _read(workbook: openpyxl.Workbook) -> Book:
                             book.formulas[filled] = cell["formula"]
                 element.clear()
                 if len(book.values) > MOST_CELLS or len(book.formulas) > MOST_CELLS:
-                    raise ValueError(f"it has more than {MOST_CELLS:,} cells")
+                    raise UnreadableBook(f"has more than {MOST_CELLS:,} cells")
         parts = related in archive.namelist() and get_dependents(archive, related)
         for part in parts.find(ExcelTable._rel_type) if parts else ():
             table = ExcelTable.from_tree(fromstring(archive.read(part.target)))

@@ -80,7 +80,9 @@ def _between(header: Header, table: Table) -> Iterator[dict[str, int]]:
     ]
     for run in runs:
         before, after = COLUMNS.index(run[0]) - 1, COLUMNS.index(run[-1]) + 1
-        left, right = known.get(COLUMNS[max(before, 0)], -1), known.get(COLUMNS[min(after, 30)], -1)
+        left, right = (
+            known.get(COLUMNS[it], -9) if 0 <= it < len(COLUMNS) else -9 for it in (before, after)
+        )
         inside = sorted(it for it in free if min(left, right) < it < max(left, right))
         if min(left, right) >= 0 and len(inside) == len(run):
             yield dict(zip(run, inside if left < right else inside[::-1], strict=True))
