@@ -465,6 +465,18 @@ def test_what_was_not_judged_is_not_said_to_agree(make_sheet, check):
     assert "agree" not in report.splitlines()[-1]
 
 
+def test_a_slip_in_a_table_of_nothing_but_gradients_is_told(make_sheet, check):
+    texts = dict(FORMULAS)
+    for name, other in itertools.product(FORMULAS, list(FORMULAS)[:11]):
+        texts[name] = texts[name].replace(f"{{{other}}}", f"({texts[other]})")
+    texts["∂E/∂w1"] += "*2"
+    order = tuple(name for name in COLUMNS if name not in list(FORMULAS)[:10])
+    code, report, _ = check(make_sheet(labelled(0.5, order=order, texts=texts, steps=2)))
+    assert code == 1
+    assert counts(report) == {"∂E/∂w1": 3}
+    assert likely(report)
+
+
 # --- What a teacher asks for --------------------------------------------------------------
 
 

@@ -29,6 +29,8 @@ from backprop.check.values import compare, saved_numbers
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
 
 SAME = 1e-6  # how far two formulas may be apart that compute the same, as a share
+LARGEST = 30  # cells and numbers of a right formula, all columns that lack put in, to be changed
+MOST_PLACES = 4  # of one cell in a formula, of which every choice is tried
 
 
 class Slip(NamedTuple):
@@ -153,7 +155,8 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
     own = list(leaves(tree))
     for leaf in dict.fromkeys(own):
         places = [index for index, it in enumerate(own) if it == leaf]
-        for times in range(1, len(places) + 1):
+        few = len(places) <= MOST_PLACES
+        for times in range(1, len(places) + 1) if few else (1, len(places)):
             for some in itertools.combinations(places, times):
                 for other in others:
                     if other != leaf:
@@ -164,6 +167,8 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
 def structural(column: str, lacking: frozenset[str]) -> list[Change]:
     """List the changes of a column's right formula that are not of its cells and numbers."""
     right = right_tree(column, lacking)
+    if len(list(leaves(right))) > LARGEST:
+        return []
     changes = [*edits(right), *retyped(column, lacking)]
     if column in WEIGHTS:
         changes.insert(0, (Slip("climbs"), Call("+", right.args)))
