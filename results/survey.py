@@ -19,7 +19,7 @@ from backprop.check.workbook import Asked
 from common import write_whole
 
 SURVEY = Path(__file__).resolve().parent / "survey.csv"
-OF_OTHERS = ("value", "right", "formula", "right_formula", "likely", "not_judged")
+OF_OTHERS = ("value", "right", "formula", "right_formula", "likely", "not_judged", "remarks")
 FIELDS = ("distinct", *(name for name in report.FIELDS if name not in OF_OTHERS))
 
 

@@ -68,7 +68,7 @@ def test_the_findings_as_csv(class_folder, tmp_path, check):
         rows = list(csv.DictReader(file))
     assert ",".join(rows[0]) == (
         "file,sheet,first_row,rows,learning_rate,verdict,column,wrong_cells,first_cell,value,"
-        "right,formula,right_formula,likely,slip,uses,belongs,not_judged"
+        "right,formula,right_formula,likely,slip,uses,belongs,not_judged,remarks"
     )
     places = [(it["file"], it["sheet"], it["verdict"], it["column"]) for it in rows]
     assert places == [

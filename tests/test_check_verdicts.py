@@ -303,7 +303,7 @@ def test_numbers_in_single_precision_are_right(make_sheet, check):
         for cell in row:
             cell.value = float(np.float32(cell.value))
     workbook.save(path)
-    code, report, _ = check(path)
+    code, report, _ = check(path, "--weights", *Problem().weights)
     assert code == 0, report
 
 
@@ -475,6 +475,59 @@ def test_a_slip_in_a_table_of_nothing_but_gradients_is_told(make_sheet, check):
     assert code == 1
     assert counts(report) == {"∂E/∂w1": 3}
     assert likely(report)
+
+
+def test_of_two_labelled_inputs_the_one_that_formulas_name_is_taken(make_sheet, check):
+    once = {"t1": "$K$2", "t2": "$L$2", "i1": "$N$2", "i2": "$O$2"}
+
+    def fill(sheet):
+        for name, place in zip(once, (10, 11, 13, 14), strict=True):
+            sheet.write_string(0, place, name)
+            sheet.write_number(1, place, Problem().given()[name])
+            sheet.write_number(2, place, 7)  # of another run, nearer to the table
+        order = tuple(name for name in COLUMNS if name not in once)
+        write_table(sheet, (16, 3), 0.5, Manner(once=once, order=order, rate="0.5"))
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 0, report
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [(5, ("w1", "w2")), (5, ("E1", "E_total")), (7, ("h1", "h2", "o1", "o2", "E1"))],
+)
+def test_rows_below_with_a_few_cells_are_not_passed_over(line, names, make_sheet, check):
+    def fill(sheet):
+        labelled(0.5)(sheet)
+        for name in names:
+            sheet.write_formula(line + STEPS, 1 + COLUMNS.index(name), "=90+9", None, 99)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2
+    assert f"row {line + STEPS + 1} of sheet Mine" in report
+
+
+def test_a_label_that_the_formulas_do_not_use_is_told(make_sheet, check, tmp_path):
+    def fill(sheet):
+        sheet.write_row(0, 0, ["η", 0.1])
+        sheet.write_number(1, 5, 0.5)
+        write_table(sheet, (3, 1), 0.5, Manner(rate="$F$2"))
+
+    _, report, _ = check(make_sheet(fill), "--csv", tmp_path / "findings.csv")
+    words = "the formulas use the learning rate 0.5, not the 0.1 (B1)"
+    assert words in report
+    assert words in (tmp_path / "findings.csv").read_text("utf-8-sig")
+
+
+def test_a_row_whose_gradients_were_not_filled_in_is_incomplete(make_sheet, check):
+    def fill(sheet):
+        labelled(0.5, steps=0)(sheet)
+        for name in GRADIENTS:
+            sheet.write_blank(4, 1 + COLUMNS.index(name), None, sheet.default_url_format)
+
+    code, report, _ = check(make_sheet(fill))
+    assert code == 2
+    assert "the last row lacks ∂E/∂w1" in report
 
 
 # --- What a teacher asks for --------------------------------------------------------------

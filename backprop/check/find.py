@@ -15,6 +15,7 @@ from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
 EXPLANATION_ROWS = 5  # at most, between header and numbers
 FEWEST = 12  # named columns, one of them computed, that make a row a header
+FEW = 4  # formulas below a table, in its columns, that look like a row of it
 MANY = 10  # formulas in a line that look like a row of the table, which has 27
 
 
@@ -134,10 +135,12 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
         end = min((it.line for it in headers if it.is_below(header)), default=np.inf)
         for sheet, line in lines:
             if sheet == header.sheet and start <= line < end:
-                filled = sum(book.is_filled((sheet, line, it)) for it in places)
+                cells = [(sheet, line, it) for it in places]
+                filled = sum(map(book.is_filled, cells))
+                formulas = sum(it in book.formulas and not trees.is_copy(it) for it in cells)
                 # Other tables may stand below; but a line right after the last row belongs to it.
                 is_near = line == start or (table and not isinstance(table, Table))
-                if filled > (2 if is_near else len(places) / 2):
+                if filled > (1 if is_near else len(places) / 2) or formulas > FEW:
                     reasons[sheet, line] = reason or "they stand too far below their headers"
     uncovered = Counter(
         cell[:2] for cell in book.formulas

@@ -154,7 +154,8 @@ def judge(table: Table) -> Iterator[tuple[str, Judged]]:
     for column in (it for it in GIVEN if it in table.places):
         values, cells = table.values[column], [table.cell(column, it) for it in range(table.lines)]
         typed = np.array([cell not in table.book.formulas for cell in cells])
-        rows = np.flatnonzero(np.isnan(values) | (typed & ~np.isclose(values, values[0]))).tolist()
+        first = next(iter(values[np.isfinite(values)]), np.nan)
+        rows = np.flatnonzero(np.isnan(values) | (typed & ~np.isclose(values, first))).tolist()
         yield column, Judged({None: rows} if rows else {}, 0, "", "")
     for column in (*FORMULAS, *WEIGHTS):
         if column in table.places:

@@ -5,12 +5,12 @@ import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from backprop.check.book import Cell, number
+from backprop.check.book import Book, Cell, number
 from backprop.check.find import Header
 from backprop.check.formula import Ref, Trees, Unevaluable, leaves
 from backprop.check.headers import column_of
@@ -32,11 +32,9 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
     columns that usually surround it; inputs and targets also beside labels above the table.
     """
     places = {column: them[0] for column, them in header.places.items() if len(them) == 1}
-    table = Table(trees, header.sheet, header.line, first, rows, lines, places)
+    book, table = trees.book, Table(trees, header.sheet, header.line, first, rows, lines, places)
     for found in _between(header, table):
-        titles = {
-            it: trees.book.values.get((table.sheet, table.header, it)) for it in found.values()
-        }
+        titles = {it: book.values.get((table.sheet, table.header, it)) for it in found.values()}
         more = replace(table, places=table.places | found)
         unlike = [it for it in found if titles[found[it]] and found[it] not in header.taken]
         if len(unlike) < len(found) or _count_wrong(more) <= _count_wrong(table):
@@ -50,17 +48,32 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
     for column in table.lacking.intersection(header.places):
         letters = " and ".join(_letters(table, it) for it in header.places[column])
         table.remarks.append(f"columns {letters} are both headed {column}: rename one")
-    lacking = table.lacking.intersection(GIVEN)
-    elsewhere = [sheet for sheet in trees.book.sheets if sheet != table.sheet]
-    for sheet, column in itertools.product([*elsewhere, table.sheet], lacking):
-        labels = _labelled(table, sheet, _named(column))
-        outside = [it for _, it in labels if sheet != table.sheet or not table.has_line(it[1])]
-        table.elsewhere.update((column, cell) for cell in outside)
+    for cell in _named_outside(table):
+        for column in filter(
+            table.lacking.intersection(GIVEN).__contains__, _labels_of(book, cell)
+        ):
+            table.elsewhere.setdefault(column, cell)
     return replace(table)  # what the table had computed of itself is out of date
 
 
-def _named(column: str) -> Callable[[str], str | None]:
-    return lambda text: "" if column_of(text) == column else None
+def _named_outside(table: Table) -> Iterator[Cell]:
+    """Give the cells outside of a table that the formulas of its first row name."""
+    for column in table.places:
+        home = table.cell(column, 0)
+        with contextlib.suppress(Unevaluable):
+            typed = table.trees.as_typed(home) if home in table.book.formulas else 0.0
+            cells = (table.trees.cell(it, home) for it in leaves(typed) if isinstance(it, Ref))
+            yield from (it for it in cells if it[0] != table.sheet or not table.has_line(it[1]))
+
+
+def _labels_of(book: Book, cell: Cell) -> Iterator[str | None]:
+    """Tell which columns the labels of a cell name: the text to the left, above, and below it."""
+    sheet, line, place = cell
+    left = ((sheet, line, it) for it in range(place - 1, max(place - 4, -1), -1))
+    above = ((sheet, it, place) for it in range(line - 1, max(line - 20, -1), -1))
+    for ray in (left, above, [(sheet, line + 1, place)]):
+        texts = (book.values[it] for it in ray if isinstance(book.values.get(it), str))
+        yield column_of(next(texts, ""))
 
 
 def _letters(table: Table, place: int) -> str:
@@ -99,22 +112,15 @@ def _count_wrong(table: Table) -> int:
     return sum(bool(judged.wrong) for _, judged in judge(start))
 
 
-def _labelled(
-    table: Table, sheet: str, read: Callable[[str], str | None]
-) -> list[tuple[float, Cell]]:
-    """Find labelled numbers of a sheet, and their cells; the nearest to the table last.
-
-    Args:
-        read: gives the number that a label itself holds, empty if it stands beside it or below;
-            None for what is no label.
-    """
-    book, found = table.book, []
+def _labelled_rates(table: Table) -> list[tuple[float, Cell]]:
+    """Find labelled learning rates of a table's sheet, and their cells; the nearest last."""
+    book, sheet, found = table.book, table.sheet, []
     for line, place, text in book.texts[sheet]:
-        inside = read(text) if len(text) <= LONGEST_LABEL else None
+        inside = _rate_in(text) if len(text) <= LONGEST_LABEL else None
         if inside is not None:
             around = ((0, 1), (1, 0), (0, 2), (0, 3)) if inside == "" else ((0, 0),)
             beside = book.values.get((sheet, line, place + 1))
-            if isinstance(beside, str) and column_of(beside) is None:
+            if isinstance(beside, str):
                 around = around[:1]  # the head of a small table, which names other things
             cells = [(sheet, line + down, place + right) for down, right in around]
             values = [(book.number(it) if inside == "" else number(inside), it) for it in cells]
@@ -139,14 +145,14 @@ def find_rate(table: Table, above: int) -> None:
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.
     """
-    labels = [(value, cell) for value, cell in _labelled(table, table.sheet, _rate_in) if value > 0]
+    labels = [(value, cell) for value, cell in _labelled_rates(table) if value > 0]
     own = [(value, cell) for value, cell in labels if above <= cell[1] < table.first]
     used, cell = _used_by_formulas(table, least=5 if own else 1)
     same = [it for it in labels if it[0] == used]
-    farther_up = cell is not None and cell[0] == table.sheet and cell[1] < above
+    farther_up = cell is not None and (cell[0] != table.sheet or cell[1] < above)
     if used is not None and used > 0 and not (farther_up and own and not {*same} & {*own}):
         table.eta, table.eta_cell = same[-1] if cell is None and same else (used, cell)
-        if own and not same and cell is None:
+        if own and used not in [value for value, _ in own]:
             label = f"{own[-1][0]:.15g} ({table.name(own[-1][1])})"
             table.remarks.append(f"the formulas use the learning rate {used:.15g}, not the {label}")
         return

@@ -14,7 +14,7 @@ RIGHT, INCOMPLETE, WRONG, UNREADABLE = "right", "incomplete", "wrong", "unreadab
 FIELDS = (
     "file", "sheet", "first_row", "rows", "learning_rate", "verdict", "column", "wrong_cells",
     "first_cell", "value", "right", "formula", "right_formula", "likely", "slip", "uses",
-    "belongs", "not_judged",
+    "belongs", "not_judged", "remarks",
 )  # fmt: skip
 
 
@@ -171,6 +171,7 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
             "learning_rate": table.learning_rate,
             "verdict": table.verdict,
             "not_judged": "; ".join(table.missing),
+            "remarks": "; ".join(table.remarks),
         }
         for column, wrong in table.columns().items():
             first, slip = wrong[0], wrong[0].slip or Slip("")

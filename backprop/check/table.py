@@ -105,7 +105,7 @@ class Table:
     def computed(self, column: str) -> range:
         """Give the rows in which a column holds a computed number; the last one may lack it."""
         last = self.cell(column, self.lines - 1)
-        end = self.lines - (self.lines > 1 and self.book.is_blank(last))
+        end = self.lines - self.book.is_blank(last)
         return range(column in WEIGHTS, end)
 
     def tree(self, column: str, row: int) -> Tree | None:

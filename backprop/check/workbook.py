@@ -20,7 +20,8 @@ from backprop.check.words import in_words
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS
 
 MOST_TOLD = 3  # different mistakes of one column that are explained
-START = 1e-9  # how far a number may be from the one that a sheet must start from
+START = 1e-6  # share that a number may be off from the one that a sheet must start from
+MOST_TABLES = 200
 
 
 class Asked(NamedTuple):
@@ -45,6 +46,8 @@ def _check(book: Book, asked: Asked) -> FileReport:
     if not headers:
         names = f"{FEWEST} or more of the columns {', '.join(COLUMNS)}"
         return FileReport(reason=f"has no table: no row names {names}")
+    if len(headers) > MOST_TABLES:
+        return FileReport(reason=f"has more than {MOST_TABLES} tables")
     for header in headers:
         rows = find_rows(book, header)
         tables.append(rows if isinstance(rows, str) else place_columns(trees, header, *rows))
@@ -106,7 +109,7 @@ def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator
     last = table.first + table.rows - 1
     places = {it: table.places[it] for it in columns if it not in GIVEN}
     blank = [it for it in places if table.book.is_blank((table.sheet, last, places[it]))]
-    if blank and table.rows > 1:
+    if blank:
         yield f"the last row lacks {', '.join(blank)}"
     for reason, names in _by_reason({it: columns[it].unjudged for it in columns}).items():
         yield f"{names} could not be judged: {reason}"
@@ -127,7 +130,7 @@ def _start(table: Table, asked: Asked) -> str:
     other = []
     for name, right in asked.given:
         values = table.values.get(name, np.array([]))[: None if name in GIVEN else 1]
-        for row in np.flatnonzero(~(np.abs(values - right) <= START))[:1]:
+        for row in np.flatnonzero(~np.isclose(values, right, START, 1e-12))[:1]:
             where = table.name(table.cell(name, row))
             other.append(f"{name} ({where}) = {values[row]:.15g} where {right:.15g} is asked for")
     return f"starts from {', '.join(other)}" if other else ""
