@@ -134,22 +134,30 @@ def _value(name, texts, values):
             other = other.replace("d", "∂E/∂") if other[0] == "d" else other
             if other not in values:
                 values[other] = _value(other, texts, values)
-        return _computed(texts[name], values)
-    except (SyntaxError, NameError, KeyError, TypeError, RecursionError):
-        return _value(name, FORMULAS, values) if name in FORMULAS else 0.25
+        return computed(texts[name], values)
+    except (SyntaxError, NameError, KeyError, TypeError, RecursionError, ArithmeticError):
+        can_do_without = texts is not FORMULAS and name in FORMULAS
+        return _value(name, FORMULAS, values) if can_do_without else 0.25
 
 
 def _updated(text, right, above):
     try:
-        return _computed(text, above)
-    except (SyntaxError, NameError, KeyError, TypeError):
-        return _computed(right, above)
+        return computed(text, above)
+    except (SyntaxError, NameError, KeyError, TypeError, ArithmeticError):
+        return computed(right, above)
 
 
-def _computed(text, values):
+def computed(text, values):
+    """Compute a formula's text with numbers by name, as Python does."""
     if text.count("^") > 3 or len(text) > 1_000:  # a tower of powers takes Python for ever
         raise SyntaxError
-    names = {"EXP": math.exp, "POWER": pow, "LN": math.log, "SQRT": math.sqrt, "ROUND": round}
+    names = {
+        "EXP": lambda x: math.exp(min(x, 700)),
+        "POWER": pow,
+        "LN": math.log,
+        "SQRT": math.sqrt,
+        "ROUND": round,
+    }
     numbers = {name: f"({value!r})" for name, value in _braces(values).items()}
     return eval(text.format(**numbers).replace("^", "**"), names)
 

@@ -5,12 +5,21 @@ import re
 import numpy as np
 import pytest
 import xlsxwriter
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from xlsxwriter.utility import xl_col_to_name
 
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
-from tests.sheets import ALL_CELLS, COMMONEST, FORMULAS, UPDATES, Manner, labelled, write_table
+from tests.sheets import (
+    ALL_CELLS,
+    COMMONEST,
+    FORMULAS,
+    UPDATES,
+    Manner,
+    computed,
+    labelled,
+    write_table,
+)  # fmt: skip
 
 RIGHT = f"all {ALL_CELLS} cells agree"
 FEW = 3  # steps
@@ -284,38 +293,71 @@ def test_a_cell_that_is_no_formula(content, words, make_sheet, check):
 # --- Every kind of change, at random places -----------------------------------------------
 
 TOKEN = re.compile(r"EXP\(|\{\w+\}|[\d.]+|.")
+EVERYTHING = FORMULAS | UPDATES
+KINDS = ("cell", "sign", "number", "turn", "twice", "missing", "power", "function", "brackets")
 
 
-def changed(text, draw):
-    """Plant one change in a formula's text; gives None where that place does not allow it."""
+def changed(text, kind, draw):
+    """Plant one change in a formula's text, if the place that is drawn allows it."""
     tokens = TOKEN.findall(text)
     place = draw(st.integers(0, len(tokens) - 1))
-    token, kind = tokens[place], draw(st.sampled_from(["cell", "sign", "number", "turn", "twice"]))
+    token, before = tokens[place], tokens[place - 1] if place else ""
+    after = tokens[place + 1] if place + 1 < len(tokens) else ""
     if kind == "cell" and token[0] == "{":
-        cells = [it for it in COLUMNS[:23] if f"{{{it}}}" != token]
-        tokens[place] = f"{{{draw(st.sampled_from(cells))}}}"
-    elif kind == "sign" and token in "+-*" and tokens[max(place - 1, 0)] not in ("(", "EXP("):
-        tokens[place] = draw(st.sampled_from([it for it in "+-*/" if it != token]))
-    elif kind == "number" and token in ("0.5", "1", "2") and tokens[place - 1] != "^":
+        names = COLUMNS[:23] if "eta" not in text else [*WEIGHTS, *(f"d{it}" for it in WEIGHTS)]
+        tokens[place] = f"{{{draw(st.sampled_from(names))}}}"
+    elif kind == "sign" and token in "+-*" and before not in ("(", "EXP("):
+        tokens[place] = draw(st.sampled_from("+-*/"))
+    elif kind == "number" and token in ("0.5", "1") and before != "^":
         tokens[place] = draw(st.sampled_from(["0.25", "3"]))
-    elif kind == "turn" and token[0] == "{" and tokens[max(place - 1, 0)] in "*(":
+    elif kind == "turn" and token[0] == "{":
         tokens[place] = f"(-{token})"
-    elif kind == "twice" and token[0] == "{" and "*" in tokens[max(place - 1, 0) : place + 2]:
-        tokens[place] = f"{token}*{token}"
-    else:
-        return None
+    elif kind == "twice" and token[0] == "{":
+        tokens[place] = f"({token}*{token})"
+    elif kind == "missing" and token[0] in "{01" and after == "*":
+        del tokens[place : place + 2]
+    elif kind == "missing" and token[0] in "{01" and before == "*":
+        del tokens[place - 1 : place + 1]
+    elif kind == "missing" and token[0] in "{01" and after == "+":
+        tokens[place : place + 2] = []
+    elif kind == "power" and token == "^":
+        del tokens[place : place + 2]
+    elif kind == "function" and token == "EXP(":
+        tokens[place] = "("
+    elif kind == "brackets" and token == "(":
+        depth = [0]
+        for it in tokens[place:]:
+            depth.append(depth[-1] + it.endswith("(") - (it == ")"))
+        end = place + depth.index(0, 1) - 1
+        moved = draw(st.integers(end, len(tokens) - 1))
+        tokens = [*tokens[:place], *tokens[place + 1 : end], *tokens[end + 1 :]]
+        if moved > end:  # the closing one stands farther to the right
+            tokens.insert(place, "(")
+            tokens.insert(moved, ")")
     return "".join(tokens)
 
 
+def outcomes(text):
+    """Compute a formula's text at three made-up rows; None where it is no formula."""
+    found = []
+    for seed in range(3):
+        row = np.random.default_rng(seed)
+        names = ("eta", *COLUMNS, *(f"d{weight}" for weight in WEIGHTS))
+        try:
+            found.append(computed(text, {name: row.uniform(0.2, 0.9) for name in names}))
+        except (SyntaxError, TypeError, ZeroDivisionError, OverflowError):
+            return None
+    return found
+
+
 @given(st.data())
-@settings(SETTINGS, max_examples=60)
+@settings(SETTINGS, max_examples=100, derandomize=True)
 def test_a_change_at_any_place_is_found_and_named(make_sheet, check, data):
-    column = data.draw(st.sampled_from([*FORMULAS]))
-    text = changed(FORMULAS[column], data.draw)
-    circular = {"h1": "a_h1", "h2": "a_h2", "o1": "a_o1", "o2": "a_o2"}
-    if text is None or f"{{{column}}}" in text or circular.get(column, "{") in text:
-        return
-    code, report, _ = check(make_sheet(labelled(0.5, texts={column: text}, steps=FEW)))
+    column = data.draw(st.sampled_from(list(EVERYTHING)))
+    text = changed(EVERYTHING[column], data.draw(st.sampled_from(KINDS)), data.draw)
+    planted, right = outcomes(text), outcomes(EVERYTHING[column])
+    assume(planted is not None and not np.allclose(planted, right, 1e-9, 0))
+    code, report, _ = check(make_sheet(labelled(0.37, texts={column: text}, steps=FEW)))
     assert code == 1, report
     assert list(wrong_columns(report)) == [column], text
     assert likely(report), text

@@ -200,6 +200,8 @@ def edits(tree: Tree) -> Iterator[Change]:
         if isinstance(node, Call):
             for slip, changed in _edits_here(*node):
                 yield slip, put(changed)
+        elif isinstance(node, Symbol):
+            yield Slip("twice", belongs=node), put(product((node, node)))
 
 
 def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
