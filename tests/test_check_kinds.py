@@ -335,6 +335,7 @@ WAYS = {
     "another sheet": {"h1": "{w1}*Other!$A$1+{w2}*'Other'!B1"},
     "a defined name": {"h2": "{w3}*first_input+{w4}*{i2}"},
     "numbers for inputs": {"h1": "{w1}*0.05+{w2}*0.1"},
+    "numbers for inputs, computed": {"h1": "{w1}*5%+{w2}*(1/10)"},
     "what Google writes for its own": {
         "E1": 'IFERROR(__xludf.DUMMYFUNCTION("0.5*POW({t1}-{a_o1},2)"),0.1)'
     },

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.formula import Call, Tree, Unevaluable, evaluate, symbols
+from backprop.check.formula import Call, Tree, Unevaluable, evaluate, leaves, symbols
 from backprop.check.right import ETA, GIVEN, is_circular, right_tree
 from backprop.check.table import Table
 from backprop.check.values import compare, repeated_rows
@@ -61,14 +61,21 @@ def outcome(tree: Tree, kept: Kept, eta: float | None = None) -> np.ndarray:
 NOTHING: Kept = (None,) * len(GIVEN)
 
 
-def kept_inputs(table: Table, row: int, tree: Tree) -> list[Kept]:
+def kept_inputs(table: Table, column: str, row: int, tree: Tree) -> list[Kept]:
     """Give what to keep when a formula is tried: nothing or, if that does not do, what it lacks.
 
-    Inputs and targets that a formula does not name may stand in it as numbers.
+    Inputs and targets that a formula does not name may stand in it as numbers, and so it has more
+    numbers than the right one.
     """
-    named = {it.column for it in symbols(tree)}
-    saved = [np.nan if it in named | table.lacking else table.values[it][row] for it in GIVEN]
-    return [NOTHING, tuple(None if np.isnan(number) else float(number) for number in saved)]
+    named = {it.column for it in symbols(tree)} | table.lacking
+    saved = (np.nan if it in named else table.values[it][row] for it in GIVEN)
+    kept = tuple(None if np.isnan(number) else float(number) for number in saved)
+    more = _count_numbers(tree) > _count_numbers(right_tree(column, table.lacking))
+    return [NOTHING, kept] if more and kept != NOTHING else [NOTHING]
+
+
+def _count_numbers(tree: Tree) -> int:
+    return sum(isinstance(leaf, float) for leaf in leaves(tree))
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -103,7 +110,7 @@ def agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
 
     One that is right but for a rounding is judged like a typed number, within its digits.
     """
-    for kept in kept_inputs(table, row, tree):
+    for kept in kept_inputs(table, column, row, tree):
         if column in FORMULAS:
             verdict = computes(column, tree, table.lacking, kept)
         else:

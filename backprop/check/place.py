@@ -179,7 +179,7 @@ def _used_by_formulas(table: Table, least: int) -> tuple[float | None, Cell | No
             with contextlib.suppress(Unevaluable):
                 if (tree := table.tree(weight, row)) is None:
                     continue
-                rates = [rate(weight, tree, kept) for kept in kept_inputs(table, row, tree)]
+                rates = [rate(weight, tree, kept) for kept in kept_inputs(table, weight, row, tree)]
                 moved = next((it for it in rates if it is not None), None)
                 if moved is not None:
                     found[_with_cell(table, table.cell(weight, row), moved)] += 1

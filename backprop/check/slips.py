@@ -62,7 +62,7 @@ def find_slips(
     """
     if tree is not None:
         slip = _blank(table, column, tree, rows[0])
-        for kept in kept_inputs(table, rows[0], tree):
+        for kept in kept_inputs(table, column, rows[0], tree):
             slip = slip or slip_of_formula(column, tree, table.lacking, kept, table.eta)
         yield slip, rows
         return
