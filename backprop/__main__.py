@@ -60,10 +60,8 @@ def make_parser() -> argparse.ArgumentParser:
         description="Backpropagation on a 2-2-2 network: rebuild the workbook, the page and "
         "the pictures, print the table, explain a gradient, check a sheet of your own.",
     )
-    problem, asked = (
-        argparse.ArgumentParser(add_help=False),
-        argparse.ArgumentParser(add_help=False),
-    )
+    problem = argparse.ArgumentParser(add_help=False)
+    asked = argparse.ArgumentParser(add_help=False)
     default = Problem()
     for name, size, values in (
         ("inputs", 2, default.inputs),

@@ -187,11 +187,8 @@ def _needed(formula: Formula) -> tuple[str, ...]:
     return tuple(column for column in COLUMNS if column in row.columns)
 
 
-# The columns of its row that each column is computed from; for a weight, those of the row above.
-NEEDED: dict[str, tuple[str, ...]] = {
-    **{column: _needed(formula) for column, formula in FORMULAS.items()},
-    **{weight: (weight, gradient_of(weight)) for weight in WEIGHTS},
-}
+# The columns of its row that each column is computed from.
+NEEDED = {column: _needed(formula) for column, formula in FORMULAS.items()}
 
 # --- Gradient descent ---------------------------------------------------------------------
 

@@ -237,6 +237,7 @@ def test_a_rounding_that_leaves_few_digits_is_not_right(make_sheet, check):
     code, report, _ = check(make_sheet(labelled(0.5, texts=texts)))
     assert code == 2
     assert "∂E/∂w1 could not be judged: too few digits" in report
+    assert "formulas of ∂E/∂w1 judged by their values: they round" in report
 
 
 # --- Accused though they were right -------------------------------------------------------

@@ -185,6 +185,8 @@ def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
             verdict, last = None if tree is None else agrees(table, column, row, tree), tree
         if verdict is None or (missing and not verdict):
             left.append(row)
+            if tree is not None and verdict is None:
+                by_value = by_value or "they round, or have no number at other rows"
         elif not verdict:
             wrong.setdefault(tree, []).append(row)
     cells, unjudged = len(rows) - len(left), ""

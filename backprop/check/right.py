@@ -53,8 +53,7 @@ def placed(name: str) -> Symbol:
 @functools.cache
 def sources(column: str) -> frozenset[str]:
     """Name the columns of its row that a column is computed from, itself included."""
-    needed = NEEDED[column] if column in FORMULAS else ()
-    return frozenset({column}).union(*map(sources, needed))
+    return frozenset({column}).union(*map(sources, NEEDED.get(column, ())))
 
 
 def is_circular(column: str, tree: Tree) -> bool:

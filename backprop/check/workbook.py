@@ -98,7 +98,7 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
         if len(other):
             yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
     for reason, names in _by_reason({it: columns[it].by_value for it in columns}).items():
-        yield f"formulas of {names} judged by their values, not evaluated: {reason}"
+        yield f"formulas of {names} judged by their values: {reason}"
 
 
 def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator[str]:
