@@ -127,6 +127,13 @@ def agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
     return None if rounded != tree and agrees(table, column, row, rounded) else False
 
 
+def _why_by_value(tree: Tree) -> str:
+    """Say why a formula cannot be tried at made-up rows."""
+    if not symbols(tree):
+        return "they name no cell of the table"
+    return "they round" if unrounded(tree) != tree else "they have no number at other rows"
+
+
 def unrounded(tree: Tree) -> Tree:
     """Leave out every ROUND of a tree."""
     if not isinstance(tree, Call):
@@ -186,7 +193,7 @@ def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
         if verdict is None or (missing and not verdict):
             left.append(row)
             if tree is not None and verdict is None:
-                by_value = by_value or "they round, or have no number at other rows"
+                by_value = by_value or _why_by_value(tree)
         elif not verdict:
             wrong.setdefault(tree, []).append(row)
     cells, unjudged = len(rows) - len(left), ""
