@@ -1,13 +1,10 @@
 """Device, data and training: what S6.ipynb calls, in the order it calls it."""
 
 import ctypes
-import io
 import math
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +14,8 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 from tqdm import tqdm
 
-from common import UserError, write_whole
+from common import UserError
 from mnist import dataset
-from mnist.checkpoint import Run
-from mnist.history import LOG_HEADER, Epoch, log_line, save_history
-from mnist.progress import progress_bar
 
 # --- Device -------------------------------------------------------------------------------
 
@@ -198,10 +192,6 @@ class Diverged(UserError):
     """The loss is no longer a finite number."""
 
 
-class LearnsNothing(UserError):
-    """The network guesses, and stays there."""
-
-
 # While the rate rises many gradients are longer, later none. At their full length the network can
 # lose again what it has learned, for its last block has no batch norm.
 MAX_GRADIENT_NORM = 2.0
@@ -214,11 +204,16 @@ def train(
     optimizer: Optimizer,
     scheduler: LRScheduler | None = None,
     bar: tqdm | None = None,
+    precision: torch.dtype = torch.float32,
 ) -> tuple[float, float]:
     """Train for one epoch, with a step of the scheduler and of the bar after each batch.
 
     A gradient longer than MAX_GRADIENT_NORM is shortened to it, as in Pascanu et al., "On the
     difficulty of training recurrent neural networks" (2013).
+
+    Args:
+        precision: the type in which the network multiplies; its weights, the loss and the
+            optimizer stay in float32.
 
     Returns:
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
@@ -233,8 +228,9 @@ def train(
     for images, labels in train_loader:
         images, labels = images.to(device), labels.to(device)  # as they are, from make_loader
         optimizer.zero_grad()
-        log_probabilities = model(images)
-        loss = F.nll_loss(log_probabilities, labels)
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            log_probabilities = model(images)
+        loss = F.nll_loss(log_probabilities.float(), labels)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
         optimizer.step()
@@ -287,142 +283,3 @@ def predict(model: nn.Module, loader: DataLoader) -> Tensor:
     """Give the log-probabilities of every image of the loader, in its order; shape (N, 10)."""
     model.eval()
     return torch.cat([model(images) for images, _ in loader])
-
-
-def fit(
-    model: nn.Module,
-    device: torch.device,
-    train_loader: DataLoader,
-    test_loader: DataLoader,
-    optimizer: Optimizer,
-    scheduler: LRScheduler,
-    settings: dict[str, Any],
-) -> list[Epoch]:
-    """Train for all epochs; test, print a line and save after each. Or start from weights.
-
-    After every epoch the folder `output_dir` holds `history.csv`, a row an epoch; `net.pt`, the
-    model's state dict; and `checkpoint.pt`, from which the same call goes on if it was cut off.
-    An epoch that ends where guessing would is told of, and does not replace a better one there.
-    A stop by hand (Ctrl-C, the stop button) ends the training, not the notebook.
-
-    Args:
-        settings: all settings of the run by name; of them `epochs`, `output_dir`, `resume` and
-            `weights` are used. Where `weights` names a file, it is loaded and nothing trained.
-
-    Returns:
-        The history, with the epochs from before an interruption.
-
-    Raises:
-        Diverged: if the loss is no longer finite; says where, and what to lower.
-        LearnsNothing: after two epochs in a row that are no better than guessing, unless the loss
-            falls; says at which rate, and what to lower.
-        UserError: if something cannot be written, or the checkpoint or the weights be used.
-    """
-    if settings["weights"]:
-        return [load_weights(model, device, test_loader, settings["weights"])]
-    epochs, output_dir = settings["epochs"], Path(settings["output_dir"])
-    run = Run(output_dir / "checkpoint.pt", model, optimizer, scheduler, train_loader, settings)
-    history = []
-    if settings["resume"] and run.path.exists():
-        history = [Epoch(**row) for row in run.load()]
-        print(f"resuming after epoch {len(history)} of {epochs}, from {run.path}")
-    else:
-        _, accuracy = test(model, device, test_loader)
-        print(f"untrained: {accuracy:.2f} % of {len(test_loader.dataset):,} images right")
-    steps, saved = len(train_loader), len(history)
-    with progress_bar(epochs * steps, done=len(history) * steps) as bar:
-        print("\n".join([LOG_HEADER, *(log_line(row) for row in history)]))
-        try:
-            for epoch in range(len(history) + 1, epochs + 1):
-                bar.set_description(f"epoch {epoch} of {epochs}")
-                started = time.perf_counter()
-                learning_rate = optimizer.param_groups[0]["lr"]
-                trained = train(model, device, train_loader, optimizer, scheduler, bar)
-                tested = test(model, device, test_loader)
-                seconds = time.perf_counter() - started
-                history.append(Epoch(epoch, learning_rate, *trained, *tested, seconds))
-                print(log_line(history[-1]))
-                if fell_to_guessing(model, test_loader, history, scheduler.base_lrs[0]):
-                    continue  # what was saved is better
-                save_history(history, output_dir / "history.csv")
-                save_weights(model, output_dir / "net.pt")
-                run.save([asdict(row) for row in history])
-                saved = epoch
-        except (Diverged, LearnsNothing) as error:
-            raise type(error)(
-                f"epoch {epoch}: {error}; whole epochs in {output_dir}: {saved}"
-            ) from None
-        except KeyboardInterrupt:
-            if not history:
-                raise UserError("stopped before the first epoch was done") from None
-            history = [Epoch(**row) for row in run.load()]  # and the weights that belong to it
-            print(f"stopped in epoch {epoch} of {epochs}: run again to go on from {run.path}")
-    return history
-
-
-def fell_to_guessing(
-    model: nn.Module, test_loader: DataLoader, history: list[Epoch], peak_rate: float
-) -> bool:
-    """Say so if the last epoch is no better than naming the commonest digit every time.
-
-    Args:
-        peak_rate: the learning rate at the top of its rise.
-
-    Returns:
-        Whether it is no better, and an epoch before was.
-
-    Raises:
-        LearnsNothing: if the epoch before was no better either, and the network has died or its
-            training loss does not fall. A slow start is no death.
-    """
-    labels = test_loader.dataset.labels
-    guessing = 100 * labels.bincount().max().item() / len(labels)
-    no_better = [row.test_accuracy <= guessing for row in history]
-    if not no_better[-1]:
-        return False
-    last = history[-1]
-    words = (
-        f"{last.test_accuracy:.2f} % is what guessing gives, with learning_rate {peak_rate:g} "
-        f"({last.learning_rate:.4f} as the epoch began)"
-    )
-    if died := has_died(model, test_loader):
-        words += ", and every image gets the same answer"
-    advice = "lower learning_rate or momentum" + ("" if died else ", or raise a rate next to 0")
-    if no_better[-2:] == [True, True] and (died or last.train_loss >= history[-2].train_loss):
-        raise LearnsNothing(f"{words}. {advice.capitalize()}")
-    print(f"epoch {last.epoch}: {words}. If it stays so, {advice}")
-    return not all(no_better)
-
-
-def has_died(model: nn.Module, loader: DataLoader) -> bool:
-    """Whether the model gives all images the same answer: no ReLU of a layer passes anything on."""
-    log_probabilities = predict(model, loader)
-    return bool((log_probabilities - log_probabilities[0]).abs().max() < 1e-4)
-
-
-def save_weights(model: nn.Module, path: Path) -> None:
-    """Write the model's state dict."""
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    write_whole(path, file.getvalue())
-
-
-def load_weights(
-    model: nn.Module, device: torch.device, test_loader: DataLoader, path: str | Path
-) -> Epoch:
-    """Load a state dict that `save_weights` wrote, and test it.
-
-    Returns:
-        A row for the history, epoch 0, without figures of training.
-
-    Raises:
-        UserError: if the file is not there or does not hold weights of this model.
-    """
-    started = time.perf_counter()
-    try:
-        model.load_state_dict(torch.load(path, map_location=device, weights_only=True))
-    except Exception:  # of a damaged file, torch raises nearly anything
-        raise UserError(f"{path} is not there, damaged, or holds no weights of Net") from None
-    loss, accuracy = test(model, device, test_loader)
-    print(f"weights from {path}: {accuracy:.2f} % of {len(test_loader.dataset):,} images right")
-    return Epoch(0, 0.0, math.nan, math.nan, loss, accuracy, time.perf_counter() - started)

@@ -1,8 +1,12 @@
 """What both parts use: an error told in one line, and files that are either whole or not there."""
 
 import contextlib
+import glob
 import os
+import time
 from pathlib import Path
+
+LONGEST_WRITE = 600  # seconds; a temporary file that is older has no process that writes it
 
 
 class UserError(Exception):
@@ -16,7 +20,8 @@ class UserError(Exception):
 def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file under a temporary name beside `path`, then move it into place.
 
-    Whatever happens on the way, `path` holds either its old content or all of the new.
+    Whatever happens on the way, `path` holds either its old content or all of the new: the new
+    one is on the disk before it is moved. What a killed process left behind is removed.
 
     Raises:
         UserError: if it cannot be written, for want of room or of permission.
@@ -25,7 +30,13 @@ def write_whole(path: str | Path, content: bytes) -> None:
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        for other in path.parent.glob(f".*-{glob.escape(path.name)}"):
+            if time.time() - other.stat().st_mtime > LONGEST_WRITE:
+                other.unlink()
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None

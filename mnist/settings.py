@@ -3,6 +3,7 @@
 import math
 import tempfile
 from collections.abc import Mapping
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ class SettingsError(UserError, ValueError):
 _FROM_1 = (int, "a whole number, 1 or more", lambda value: value >= 1)
 _BELOW_1 = (float, "a number from 0 to just under 1", lambda value: 0 <= value < 1)
 _FROM_0 = (float, "a number, 0 or more", lambda value: 0 <= value < math.inf)
+_PRECISIONS = ("auto", "float32", "bfloat16")
+_FILE = "the name of an existing file"
 _FOLDER = (str, "the name of a folder", lambda value: value != "")
 _RULES = {
     "epochs": _FROM_1,
@@ -28,11 +31,16 @@ _RULES = {
     "scale": _BELOW_1,
     "shear": _FROM_0,
     "shift": _FROM_0,
+    "precision": (str, '"auto", "float32" or "bfloat16"', lambda value: value in _PRECISIONS),
     "seed": (int, "a whole number, 0 or more", lambda value: 0 <= value < 2**63),
     "validation_size": (int, "a whole number from 0 to 59999", lambda value: 0 <= value < 60000),
     "resume": (bool, "True or False", lambda value: True),
-    "weights": (str, "the name of a file, or empty", lambda value: True),
-    "own_image": (str, "the name of a file", lambda value: value != ""),
+    "weights": (
+        str,
+        "the name of an existing file, or empty",
+        lambda value: not value or isfile(value),
+    ),
+    "own_image": (str, "the name of an existing file", isfile),
     "data_dir": _FOLDER,
     "output_dir": _FOLDER,
 }

@@ -7,14 +7,17 @@ import torch
 from torchvision import transforms
 
 import utils
-from mnist.history import Epoch
+from mnist.weights import load_weights
 from model import Net
 
 WEIGHTS = Path(__file__).resolve().parent / "net.pt"
 
 
-def verify(data_dir: str | Path) -> Epoch:
+def verify(data_dir: str | Path) -> float:
     """Judge the trained weights on the test set, and print the accuracy.
+
+    Returns:
+        Percent of the test images right.
 
     Raises:
         dataset.DataError: if MNIST cannot be had.
@@ -24,7 +27,12 @@ def verify(data_dir: str | Path) -> Epoch:
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
     _, test_data = utils.load_mnist(data_dir, cpu, transform, transform)
     loader = utils.make_loader(test_data, batch_size=1000)
-    return utils.load_weights(utils.place(Net(), cpu), cpu, loader, os.path.relpath(WEIGHTS))
+    model = Net()
+    load_weights(model, WEIGHTS)
+    _, accuracy = utils.test(utils.place(model, cpu), cpu, loader)
+    name = os.path.relpath(WEIGHTS)
+    print(f"weights from {name}: {accuracy:.2f} % of {len(test_data):,} images right")
+    return accuracy
 
 
 if __name__ == "__main__":

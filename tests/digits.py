@@ -10,6 +10,7 @@ from torchvision import transforms
 
 import utils
 from mnist import dataset
+from mnist.run import Run
 from model import Net
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,27 +53,38 @@ class TrainingRun:
         data = utils.load_mnist(data_dir, CPU, transforms.Compose(moved), plain)
         self.train_loader = utils.make_loader(data[0], 50, shuffle_seed=seed)
         self.test_loader = utils.make_loader(data[1], 50)
-        self.model = utils.place(Net(0.1), CPU)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=learning_rate, momentum=0.9)
-        self.scheduler = utils.one_cycle(self.optimizer, epochs * len(self.train_loader))
         self.settings = {
             "epochs": epochs,
             "learning_rate": learning_rate,
+            "precision": "float32",
             "output_dir": str(output_dir),
             "resume": resume,
             "weights": "",
         }
+        self.use(Net(0.1))
+
+    def use(self, model):
+        """Train this model."""
+        settings = self.settings
+        self.model = utils.place(model, CPU)
+        self.optimizer = torch.optim.SGD(
+            self.model.parameters(), lr=settings["learning_rate"], momentum=0.9
+        )
+        self.scheduler = utils.one_cycle(
+            self.optimizer, settings["epochs"] * len(self.train_loader)
+        )
 
     def fit(self):
-        return utils.fit(
-            self.model,
-            CPU,
-            self.train_loader,
-            self.test_loader,
-            self.optimizer,
-            self.scheduler,
-            self.settings,
-        )
+        """Train as the notebook's loop does; gives the history."""
+        parts = (self.model, self.optimizer, self.scheduler, self.train_loader, self.test_loader)
+        with Run(self.settings, *parts) as run:
+            for epoch in run.epochs():
+                trained = utils.train(
+                    self.model, CPU, self.train_loader, self.optimizer, self.scheduler,
+                    run.bar, run.precision,
+                )  # fmt: skip
+                run.record(epoch, trained, utils.test(self.model, CPU, self.test_loader))
+        return run.history
 
     def weights(self):
         """All parameters and batch-norm statistics in one vector."""

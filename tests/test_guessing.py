@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import utils
+from mnist.guessing import LearnsNothing
 from mnist.history import read_history
 from tests.digits import CPU, TEST_COUNT, TrainingRun
 
@@ -38,25 +39,22 @@ def outcome(run):
     """The last epoch's test accuracy, and the message if the run was stopped."""
     try:
         return run.fit()[-1].test_accuracy, ""
-    except utils.LearnsNothing as error:
+    except LearnsNothing as error:
         return 0, str(error)
 
 
-@pytest.mark.parametrize(
-    ("rate", "ends"),
-    [(0.3, {"learned"}), (1.0, {"learned", "warned", "stopped"}), (10.0, {"stopped"})],
-)
-def test_a_high_rate_learns_or_says_so(rate, ends, small_mnist, tmp_path, capsys):
+@pytest.mark.parametrize("rate", [0.1, 10.0])
+def test_a_high_rate_learns_or_says_so(rate, small_mnist, tmp_path, capsys):
+    """Of the two rates one learns and one does not; on any machine, each says what it did."""
     run = TrainingRun(small_mnist, tmp_path, epochs=3, learning_rate=rate)
     accuracy, message = outcome(run)
-    end = "stopped" if message else "learned" if accuracy > 90 else "warned"
-    assert end in ends
     warned = "If it stays so, lower learning_rate or momentum" in capsys.readouterr().out
-    assert warned or end == "learned"
-    assert end != "stopped" or re.fullmatch(
+    assert (accuracy > 90) is (rate == 0.1)
+    assert (warned, bool(message)) == ((False, False) if rate == 0.1 else (True, True))
+    assert rate == 0.1 or re.fullmatch(
         rf"epoch \d: \d+\.\d\d % is what guessing gives, with learning_rate {rate:g} "
         r"\(\d+\.\d{4} as the epoch began\)(, and every image gets the same answer)?\. "
-        r"Lower learning_rate or momentum(, or raise a rate next to 0)?; "
+        r"Lower learning_rate or momentum(, or raise a learning_rate close to 0)?; "
         rf"whole epochs in {tmp_path}: \d",
         message,
     )
@@ -67,7 +65,7 @@ def test_a_network_that_dies_is_stopped_and_leaves_what_it_had_learned(
 ):
     run = TrainingRun(small_mnist, tmp_path, epochs=3)
     before_step(run, len(run.train_loader) + 2, kill)
-    with pytest.raises(utils.LearnsNothing, match=r"^epoch 3: .* whole epochs in .*: 1$"):
+    with pytest.raises(LearnsNothing, match=r"^epoch 3: .* whole epochs in .*: 1$"):
         run.fit()
     warnings = [line for line in capsys.readouterr().out.splitlines() if "guessing" in line]
     assert len(warnings) == 1
@@ -108,5 +106,5 @@ def test_a_slow_start_is_no_death(small_mnist, tmp_path, capsys):
 def test_a_rate_next_to_0_is_to_be_raised(small_mnist, tmp_path):
     # With seed 2 the loss rises in the second epoch already, with others some epochs later.
     run = TrainingRun(small_mnist, tmp_path, seed=2, epochs=20, learning_rate=1e-12)
-    with pytest.raises(utils.LearnsNothing, match=r"learning_rate 1e-12 .* raise a rate next to 0"):
+    with pytest.raises(LearnsNothing, match=r"learning_rate 1e-12 .* raise a learning_rate"):
         run.fit()

@@ -34,6 +34,22 @@ def test_the_drawn_digits_are_recognised(digit, inverted, trained):
     assert probabilities[digit] > 0.9
 
 
+@pytest.mark.parametrize("light", [False, True])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_a_digit_on_a_transparent_background(mode, light, trained, tmp_path):
+    """As drawing programs save it: the hidden colour of the background is black."""
+    ink = mnist_like(draw_digit(7))[0].numpy().repeat(9, axis=0).repeat(9, axis=1)
+    grey = np.where(ink > 127, 255 * light, 0).astype(np.uint8)
+    image = Image.merge(
+        "LA", [Image.fromarray(grey), Image.fromarray((255 * (ink > 127)).astype(np.uint8))]
+    )
+    if mode == "P":
+        image = image.convert("RGBA").quantize()
+    image.convert(mode).save(tmp_path / "digit.png")
+    digit = mnist_like(read_image(tmp_path / "digit.png"))
+    assert classify(trained, CPU, TRANSFORM, digit)[7] > 0.9
+
+
 @pytest.mark.parametrize("digit", STROKES)
 def test_the_tracked_examples_are_the_drawn_ones(digit):
     tracked = np.asarray(read_image(ROOT / "Test_Images" / f"Own_{digit}.png"), dtype=int)

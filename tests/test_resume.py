@@ -1,19 +1,24 @@
 """Runs that are cut off, stopped, spoilt, or short of room."""
 
 import errno
+import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, Sampler, TensorDataset
 
+import mnist.run
 import utils
 from common import UserError, write_whole
-from mnist import dataset
-from mnist.history import read_history
+from mnist import dataset, fingerprint
+from mnist.fingerprint import bare
+from mnist.history import LOG_HEADER, read_history
 from mnist.settings import SettingsError
-from tests.digits import TrainingRun, md5_sums
+from mnist.weights import load_weights
+from model import Net
+from tests.digits import ROOT, TrainingRun, md5_sums
 
 
 class Killed(BaseException):
@@ -84,23 +89,25 @@ def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
     TrainingRun(small_mnist, tmp_path, epochs=3).fit()
     resumed = capsys.readouterr().out.splitlines()
     assert resumed[0].startswith("resuming after epoch 2 of 3, from ")
-    assert resumed[1:4] == lines[1:4]
-    assert len(resumed) == 5
+    log = lines.index(LOG_HEADER)
+    again = resumed.index(LOG_HEADER)
+    assert resumed[again : again + 3] == lines[log : log + 3]
+    assert len(resumed[again:]) == 4
 
 
-def test_a_finished_run_is_not_trained_again(small_mnist, finished):
+def test_a_finished_run_says_so_and_is_not_trained_again(small_mnist, finished, capsys):
     run = TrainingRun(small_mnist, finished)
     cut_off(run, AssertionError("it trains"), 1, 0)
     assert run.fit() == read_history(finished / "history.csv")
+    assert "1 of 1 epochs are done: nothing to train; resume=False" in capsys.readouterr().out
     assert_weights(run, finished / "net.pt")
 
 
-def test_without_resume_a_run_starts_anew(small_mnist, finished, capsys):
+def test_without_resume_a_run_starts_anew(small_mnist, finished):
     run = TrainingRun(small_mnist, finished, resume=False)
     cut_off(run, Killed(), 1, 0)
     with pytest.raises(Killed):
         run.fit()
-    assert capsys.readouterr().out.startswith("untrained: ")
 
 
 def test_other_settings_are_named_with_both_ways_on(small_mnist, finished):
@@ -144,8 +151,24 @@ def test_a_stop_by_hand_keeps_the_epochs_that_are_done(small_mnist, tmp_path, ca
 def test_a_stop_before_the_first_epoch_is_one_line(small_mnist, tmp_path):
     run = TrainingRun(small_mnist, tmp_path)
     cut_off(run, KeyboardInterrupt(), 1, 4)
-    with pytest.raises(UserError, match="stopped before the first epoch was done"):
+    with pytest.raises(UserError, match="stopped before the first epoch was saved"):
         run.fit()
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_stop_between_the_test_and_the_saving_of_the_first_epoch(
+    resume, small_mnist, finished, tmp_path, monkeypatch
+):
+    """Neither a missing checkpoint nor that of another run is taken for this one's."""
+    folder = tmp_path / "new" if resume else finished
+    run = TrainingRun(small_mnist, folder, resume=resume)
+    monkeypatch.setattr(mnist.run, "save_history", raise_interrupt)
+    with pytest.raises(UserError, match="stopped before the first epoch was saved"):
+        run.fit()
+
+
+def raise_interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(small_mnist, tmp_path):
@@ -170,18 +193,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(small_mnist, tmp_path):
 
 def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypatch):
     run = TrainingRun(small_mnist, tmp_path, epochs=3)
-    write, written = Path.write_bytes, []
+    sync, synced = os.fsync, []
 
-    def full_after_two_epochs(path, content):
-        if "checkpoint" in path.name:
-            written.append(path)
-            if len(written) == 3:
-                write(path, content[:100])
-                raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, content)
+    def full_after_two_epochs(descriptor):
+        synced.append(descriptor)
+        if len(synced) == 9:  # three files per epoch, the checkpoint last
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full_after_two_epochs)
+        patch.setattr(os, "fsync", full_after_two_epochs)
         with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: No space left on"):
             run.fit()
     assert sorted(file.name for file in tmp_path.iterdir() if file.is_file()) == [
@@ -208,21 +229,175 @@ def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_run_may_start_from_weights_instead_of_training(small_mnist, finished, tmp_path):
+def test_what_a_killed_writer_left_behind_is_removed(tmp_path):
+    old, fresh, other = (tmp_path / name for name in (".7-net.pt", ".8-net.pt", ".9-history.csv"))
+    for file in (old, fresh, other):
+        file.write_bytes(b"half")
+    for file in (old, other):
+        os.utime(file, (0, 0))
+    write_whole(tmp_path / "net.pt", b"whole")
+    assert {file.name for file in tmp_path.iterdir()} == {"net.pt", fresh.name, other.name}
+
+
+def test_a_run_with_weights_trains_nothing(small_mnist, finished, tmp_path):
     started = TrainingRun(small_mnist, tmp_path / "started")
     started.settings["weights"] = str(finished / "net.pt")
-    (row,) = started.fit()
-    assert row.test_accuracy == read_history(finished / "history.csv")[-1].test_accuracy
+    load_weights(started.model, finished / "net.pt")
+    assert started.fit() == []
     assert_weights(started, finished / "net.pt")
     assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no weights"])
-def test_weights_that_cannot_be_used_are_named(content, small_mnist, tmp_path):
+def test_weights_that_cannot_be_used_are_named(content, tmp_path):
     path = tmp_path / "net.pt"
     if content is not None:
         path.write_bytes(content)
-    run = TrainingRun(small_mnist, tmp_path / "run")
-    run.settings["weights"] = str(path)
-    with pytest.raises(UserError, match=r"net.pt is not there, damaged, or holds no weights"):
+    with pytest.raises(UserError, match=r"net.pt is not there, damaged, or does not hold weights"):
+        load_weights(Net(), path)
+
+
+# --- Changed code, changed networks -------------------------------------------------------
+
+
+CODE = "import torch\n\n\ndef half(x):\n    return x / 2\n"
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (CODE.replace("\n\n\n", "\n"), True),
+        (CODE.replace("/ 2", "/ 2  # a half"), True),
+        ("# A file of its own.\n" + CODE.replace("\n", "   \n"), True),
+        (CODE.replace("/ 2", "/ 3"), False),
+        (CODE.replace("/ 2", "/ len('#')"), False),
+        (CODE.replace("    return", "    y = f'{x} # {2}'\n    return"), False),
+    ],
+)
+def test_only_comments_and_blank_lines_may_change(changed, same):
+    assert (bare(changed) == bare(CODE)) is same
+
+
+@pytest.mark.parametrize("name", ["model.py", "utils.py"])
+def test_changed_code_is_named_with_both_ways_on(
+    name, small_mnist, finished, tmp_path, monkeypatch
+):
+    root = tmp_path / "code"
+    root.mkdir()
+    for file in fingerprint.CODE:
+        shutil.copy(ROOT / file, root)
+    monkeypatch.setattr(fingerprint, "ROOT", root)
+    TrainingRun(small_mnist, finished).fit()
+    with open(root / name, "a") as file:
+        file.write("\n# Nothing new.\n")
+    TrainingRun(small_mnist, finished).fit()
+    with open(root / name, "a") as file:
+        file.write("\nNEW = 1\n")
+    with pytest.raises(UserError) as error:
+        TrainingRun(small_mnist, finished).fit()
+    message = str(error.value)
+    for part in (name, "has changed", "resume=False", "another output_dir"):
+        assert part in message
+    assert "\n" not in message
+    assert len(TrainingRun(small_mnist, finished, resume=False).fit()) == 1
+
+
+def test_a_network_of_another_size_is_named(small_mnist, finished):
+    run = TrainingRun(small_mnist, finished)
+    run.use(torch.nn.Sequential(Net(0.1), torch.nn.Linear(10, 10), torch.nn.LogSoftmax(dim=1)))
+    with pytest.raises(UserError, match=r"the network has changed since .* another output_dir"):
         run.fit()
+
+
+# --- Precision ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_bf16": False}, "float32"),
+        ({}, "float32"),
+        (None, "float32"),
+    ],
+)
+def test_bfloat16_where_the_processor_computes_in_it(abilities, expected, monkeypatch):
+    if abilities is None:  # an older PyTorch
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert mnist.run.fastest_precision(torch.device("cpu")) == expected
+    assert mnist.run.fastest_precision(torch.device("cuda")) == "float32"
+
+
+def test_a_resumed_run_keeps_what_auto_became(small_mnist, tmp_path, monkeypatch):
+    """On another machine too, where auto would become something else."""
+
+    def run(name, here, stop=None):
+        monkeypatch.setattr(mnist.run, "fastest_precision", lambda device: here)
+        run = TrainingRun(small_mnist, tmp_path / name, epochs=2)
+        run.settings["precision"] = "auto"
+        if stop:
+            cut_off(run, Killed(), 2, 3)
+            with pytest.raises(Killed):
+                run.fit()
+        else:
+            run.fit()
+        return run.weights()
+
+    whole, other = run("whole", "bfloat16"), run("other", "float32")
+    run("killed", "bfloat16", stop=True)
+    assert torch.equal(run("killed", "float32"), whole)
+    assert not torch.equal(whole, other)
+    resumed = TrainingRun(small_mnist, tmp_path / "killed", epochs=2)
+    with pytest.raises(SettingsError, match="precision = 'bfloat16', not 'float32'"):
+        resumed.fit()
+
+
+# --- Loaders of other kinds ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generator", [True, False])
+def test_a_plain_loader_resumes_bit_for_bit(generator, small_mnist, tmp_path):
+    def plain(folder):
+        run = TrainingRun(small_mnist, tmp_path / folder, epochs=3)
+        data = run.train_loader.dataset
+        pairs = TensorDataset(data.transform(data.images), data.labels)
+        own = torch.Generator().manual_seed(5) if generator else None
+        run.train_loader = DataLoader(pairs, batch_size=50, shuffle=True, generator=own)
+        return run
+
+    whole = plain("whole")
+    whole.fit()
+    killed = plain("killed")
+    record = mnist.run.Run.record
+
+    def killed_after_the_second(self, epoch, *row):
+        record(self, epoch, *row)
+        if epoch == 2:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist.run.Run, "record", killed_after_the_second)
+        with pytest.raises(Killed):
+            killed.fit()
+    resumed = plain("killed")
+    resumed.fit()
+    assert torch.equal(resumed.weights(), whole.weights())
+
+
+def test_an_order_that_cannot_be_repeated_is_told(small_mnist, tmp_path, capsys):
+    class Backwards(Sampler):
+        def __iter__(self):
+            return iter(range(599, -1, -1))
+
+        def __len__(self):
+            return 600
+
+    run = TrainingRun(small_mnist, tmp_path)
+    data = run.train_loader.dataset
+    pairs = TensorDataset(data.transform(data.images), data.labels)
+    run.train_loader = DataLoader(pairs, batch_size=50, sampler=Backwards())
+    run.fit()
+    assert "Backwards has no generator: a resumed run may see" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""A small dose of what `results/soak.py` does by the thousand."""
+"""A small dose of what `tests/soak.py` does by the thousand."""
 
 import io
 import random
@@ -9,8 +9,8 @@ import xlsxwriter
 from mnist import dataset
 from tests.sheets import labelled
 
-pytest.importorskip("resource", reason="results/soak.py limits memory as Unix does")
-from results import soak
+pytest.importorskip("resource", reason="tests/soak.py limits memory as Unix does")
+from tests import soak
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 import utils
-from mnist import progress
-from mnist.history import read_history
+from mnist import notebook
+from mnist.history import LOG_HEADER, log_line, read_history
 from model import Net
 from tests.digits import CPU, TEST_COUNT, TRAIN_COUNT, TrainingRun
 
@@ -168,13 +168,12 @@ def test_scale_is_a_share_of_the_size():
 def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path, capsys):
     run = TrainingRun(small_mnist, tmp_path / "run", epochs=4)
     history = run.fit()
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().out.splitlines()
     assert [row.epoch for row in history] == [1, 2, 3, 4]
     assert history[-1].train_loss < history[0].train_loss - 0.5
     assert history[-1].test_accuracy > 50
     assert read_history(tmp_path / "run" / "history.csv") == history
-    assert len(printed.splitlines()) == 2 + 4
-    assert f"{history[-1].test_accuracy:.2f} %" in printed.splitlines()[-1]
+    assert printed[-5:] == [LOG_HEADER, *map(log_line, history)]
 
     loaded = Net()
     loaded.load_state_dict(torch.load(tmp_path / "run" / "net.pt", weights_only=True))
@@ -197,6 +196,23 @@ def test_only_a_gradient_longer_than_2_is_shortened(brightness, longer):
     assert (norm > 2) is longer
     expected = 2 * gradient / norm if longer else gradient
     torch.testing.assert_close(before - layer.weight.detach(), expected, rtol=1e-3, atol=1e-7)
+
+
+def test_bfloat16_changes_the_steps_a_little_and_leaves_the_weights_in_float32(data):
+    train_data, _ = data
+    train_data.transform = lambda images: utils.normalise(utils.to_unit_range(images))
+    trained = {}
+    for precision in (torch.float32, torch.bfloat16):
+        torch.manual_seed(0)
+        model = Net(0.0)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        loader = utils.make_loader(train_data, 60, shuffle_seed=0)
+        loss, _ = utils.train(model, CPU, loader, optimizer, precision=precision)
+        trained[precision] = loss, torch.cat([p.detach().flatten() for p in model.parameters()])
+        assert {p.dtype for p in model.state_dict().values()} == {torch.float32, torch.int64}
+    (loss, exact), (loss_16, rounded) = trained.values()
+    assert loss_16 == pytest.approx(loss, rel=0.02)
+    assert 0 < (exact - rounded).norm() / exact.norm() < 0.02
 
 
 def test_same_seed_same_weights(small_mnist, tmp_path):
@@ -250,10 +266,10 @@ def test_the_bar_in_a_notebook_changes_one_output(monkeypatch):
             updates.append(content["text/plain"])
 
     monkeypatch.setattr(
-        progress, "display", lambda c, **_: shown.append(c["text/plain"]) or Handle()
+        notebook, "display", lambda c, **_: shown.append(c["text/plain"]) or Handle()
     )
-    monkeypatch.setattr(progress, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
-    with progress.progress_bar(3) as bar:
+    monkeypatch.setattr(notebook, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
+    with notebook.progress_bar(3) as bar:
         bar.set_description("epoch 1 of 1")
         for _ in range(3):
             bar.update()

@@ -1,10 +1,21 @@
-"""A tqdm bar that reads well in a notebook, in a terminal, and in a notebook that was saved."""
+"""What changes or appears in a notebook's cell: the progress bar, and pictures."""
 
 import io
 
 from IPython import get_ipython
-from IPython.display import display
+from IPython.display import Image, display
 from tqdm import tqdm
+
+
+def in_notebook() -> bool:
+    """Whether the program runs in the kernel of a notebook, not in a terminal."""
+    return hasattr(get_ipython(), "kernel")
+
+
+def show_picture(png: bytes) -> None:
+    """Show a PNG below the notebook's cell; outside of a notebook, do nothing."""
+    if in_notebook():
+        display(Image(png))
 
 
 class NotebookLine(io.TextIOBase):
@@ -30,11 +41,10 @@ class NotebookLine(io.TextIOBase):
 
 def progress_bar(steps: int, done: int = 0) -> tqdm:
     """A bar that moves in a notebook's cell or, outside of one, on the terminal."""
-    in_notebook = hasattr(get_ipython(), "kernel")
     return tqdm(
         total=steps,
         initial=done,
-        file=NotebookLine() if in_notebook else None,
+        file=NotebookLine() if in_notebook() else None,
         unit="step",
         mininterval=0.5,
         ascii=False,

@@ -1,6 +1,6 @@
 """Kills, damage and mutilation by the thousand: what survives, and what is lost.
 
-Run by hand: `python -m results.soak`, some minutes. Exits with 1 if anything was lost.
+Run by hand: `python -m tests.soak`, some minutes. Exits with 1 if anything was lost.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def soak_training(kills: int, generator: random.Random, folder: Path) -> tuple[i
 
     def train(output_dir: Path, slow_writes: bool) -> None:
         if slow_writes:
-            Path.write_bytes = write_slowly
+            os.fsync = sync_slowly
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 1)
             os.dup2(nowhere.fileno(), 2)
@@ -82,13 +82,9 @@ def soak_training(kills: int, generator: random.Random, folder: Path) -> tuple[i
     return killed, lost
 
 
-def write_slowly(path: Path, content: bytes) -> int:
-    with open(path, "wb") as file:
-        for start in range(0, len(content), 20_000):
-            file.write(content[start : start + 20_000])
-            file.flush()
-            time.sleep(0.02)
-    return len(content)
+def sync_slowly(descriptor: int) -> None:
+    """Stay for a while where a file is written and not yet moved into place."""
+    time.sleep(0.05)
 
 
 # --- Workbooks ----------------------------------------------------------------------------
@@ -257,7 +253,7 @@ def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[
             labelled(0.5, **manner)(workbook.add_worksheet("Mine"))
         originals.append(file.getvalue())
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "results.soak", "--work"]
+    command = [sys.executable, "-m", "tests.soak", "--work"]
 
     def start() -> subprocess.Popen:
         return subprocess.Popen(
