@@ -12,6 +12,7 @@ import io
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -29,6 +30,7 @@ from common import UserError, write_whole
 from common.figures import png_bytes
 from mnist import dataset
 from mnist.history import LOG_HEADER, Epoch, log_line, save_history
+from mnist.run import fastest_precision
 from model import IMAGE_SHAPE, Net
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,15 +49,17 @@ class Pipeline:
     channels_last: bool = True
     own_loader: bool = True
     own_loop: bool = True
+    fastest_precision: bool = True
 
 
 OURS, CLASSIC = "ours", "the classic pipeline"
 PIPELINES = {
     OURS: Pipeline(),
-    CLASSIC: Pipeline(False, False, False, False),
+    CLASSIC: Pipeline(False, False, False, False, False),
     "ours, but freed memory given back": Pipeline(keeps_memory=False),
     "ours, but default memory format": Pipeline(channels_last=False),
     "ours, but PIL and two workers": Pipeline(own_loader=False),
+    "ours, but float32": Pipeline(fastest_precision=False),
 }
 
 
@@ -140,20 +144,22 @@ def measure(pipelines: list[Pipeline], count: int) -> list[Measurement]:
         model = utils.place(Net(0.3), CPU) if pipeline.channels_last else Net(0.3)
         optimizer = make_optimizer(model)
         make = own_data if pipeline.own_loader else classic_data
-        train = utils.train if pipeline.own_loop else classic_train
+        name = fastest_precision(CPU) if pipeline.fastest_precision else "float32"
+        precision = getattr(torch, name)
+        train = partial(utils.train, precision=precision) if pipeline.own_loop else classic_train
         train(model, CPU, make(4 * BATCH_SIZE), optimizer)
         loader = make(count)
         began = time.perf_counter()
         train(model, CPU, loader, optimizer)
         speed = count / (time.perf_counter() - began)
-        measured.append(Measurement(speed, matrix_product_flops()))
+        measured.append(Measurement(speed, matrix_product_flops(precision)))
     return measured
 
 
-def matrix_product_flops() -> float:
-    """Floating-point operations per second of a large float32 matrix product, at its best."""
+def matrix_product_flops(precision: torch.dtype) -> float:
+    """Floating-point operations per second of a large matrix product, at its best."""
     size = 2048
-    a, b = torch.randn(size, size), torch.randn(size, size)
+    a, b = torch.randn(size, size, dtype=precision), torch.randn(size, size, dtype=precision)
     seconds = []
     for _ in range(8):
         began = time.perf_counter()
