@@ -88,16 +88,13 @@ class Run:
         self.bar: tqdm | None = None
 
     def __enter__(self) -> "Run":
-        path, precision = self.checkpoint.path, self.settings["precision"]
-        if self.total and self.settings["resume"] and path.exists():
-            self.history, precision = self.checkpoint.load()
+        self.precision_name = self.settings["precision"]
+        if self.total and self.settings["resume"] and self.checkpoint.path.exists():
+            self.history, self.precision_name = self.checkpoint.load()
             self.saved = len(self.history)
-            print(f"resuming after epoch {self.saved} of {self.total}, from {path}")
-        elif precision == "auto":
-            precision = fastest_precision(next(self.model.parameters()).device)
-        self.precision = getattr(torch, precision)
-        if self.saved < self.total:
-            print(f"precision of the forward pass in training: {precision}")
+        elif self.precision_name == "auto":
+            self.precision_name = fastest_precision(next(self.model.parameters()).device)
+        self.precision = getattr(torch, self.precision_name)
         return self
 
     def epochs(self) -> Iterator[int]:
@@ -105,10 +102,13 @@ class Run:
         if self.total == 0:
             print("nothing to train: the weights are those of the file")
             return
+        done = f"{self.saved} of {self.total} epochs are done"
         if self.saved == self.total:
-            done = f"{self.saved} of {self.total} epochs are done"
             print(f"{done}: nothing to train; resume=False starts anew")
         else:
+            if self.saved:
+                print(f"{done}: resuming from {self.checkpoint.path}")
+            print(f"forward pass in training: {self.precision_name}")
             self.bar = progress_bar(self.total * self.steps, done=self.saved * self.steps)
         print("\n".join([LOG_HEADER, *map(log_line, self.history)]))
         for epoch in range(self.saved + 1, self.total + 1):
@@ -138,7 +138,7 @@ class Run:
                 return  # what was saved is better
         save_history(self.history, self.output_dir / "history.csv")
         save_weights(self.model, self.output_dir / "net.pt")
-        self.checkpoint.save(self.history, str(self.precision).removeprefix("torch."))
+        self.checkpoint.save(self.history, self.precision_name)
         self.saved = epoch
 
     def __exit__(

@@ -88,7 +88,7 @@ def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     TrainingRun(small_mnist, tmp_path, epochs=3).fit()
     resumed = capsys.readouterr().out.splitlines()
-    assert resumed[0].startswith("resuming after epoch 2 of 3, from ")
+    assert resumed[0].startswith("2 of 3 epochs are done: resuming from ")
     log = lines.index(LOG_HEADER)
     again = resumed.index(LOG_HEADER)
     assert resumed[again : again + 3] == lines[log : log + 3]
