@@ -13,11 +13,10 @@ IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
 class Net(nn.Module):
     """A small convolutional network for MNIST.
 
-    Every 3x3 convolution widens what a pixel has seen; the 1x1 convolutions after it shrink
-    32 channels to 8 before the next block, which is where most of the parameters are saved.
-    There is no fully connected layer: one channel a digit, averaged over its 6x6 map. The
-    last block has no batch norm, and starts as in He et al., "Delving Deep into Rectifiers"
-    (2015), with biases at 0.
+    Every 3x3 convolution widens the receptive field; the 1x1 convolutions shrink 32 channels to 8
+    before the next block, which saves most of the parameters. There is no fully connected layer:
+    one channel per digit, averaged over its 6x6 map. The last block has no batch norm, and is
+    initialised as in He et al., "Delving Deep into Rectifiers" (2015), with biases at 0.
 
     Args:
         dropout: probability of zeroing an activation after the first two 1x1 convolutions.
@@ -62,7 +61,7 @@ class Net(nn.Module):
             nn.Conv2d(32, 10, 1),  #            10 x 6 x 6     sees 22x22
             nn.AvgPool2d(6),  #                 10 x 1 x 1     sees 32x32: the whole image
         )
-        # PyTorch's own start is too faint where no batch norm follows.
+        # PyTorch's own initialisation is too small where no batch norm follows.
         for layer in self.digits:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")

@@ -32,9 +32,9 @@ def choose_device() -> torch.device:
 def keep_freed_memory() -> None:
     """Tell glibc's allocator to keep freed memory instead of handing it back to the system.
 
-    A training step frees and asks again for activations of up to 26 MB. By default each of
-    them is mapped anew, and the page faults slow the step. Does nothing where the
-    C library is not glibc. The two parameters are those of mallopt(3), from malloc.h.
+    A training step frees and requests activations of up to 26 MB. By default each of them is
+    mapped anew, and the page faults slow the step. Does nothing where the C library is not
+    glibc. The two parameters are those of mallopt(3), from malloc.h.
     """
     trim_threshold, mmap_max = -1, -4
     try:
@@ -103,7 +103,7 @@ class RandomAffine:
 
 
 class ImageBatches(Dataset):
-    """Images that lie on the training device and are fetched a batch at a time.
+    """Images that stay on the training device and are fetched one batch at a time.
 
     Args:
         images: uint8 tensor of shape (N, 1, 28, 28).
@@ -137,14 +137,14 @@ def load_mnist(
     """Read MNIST onto the device, fetching it first if need be.
 
     Args:
-        validation_size: if not 0, so many of the 60,000 training images, always the same
-            ones, take the place of the test set: to choose settings without looking at it.
+        validation_size: if not 0, this many of the 60,000 training images, always the same
+            ones, replace the test set, so that settings can be chosen without looking at it.
 
     Returns:
         The images to train with and the images to test with.
 
     Raises:
-        dataset.DataError: if MNIST cannot be had.
+        dataset.DataError: if MNIST cannot be fetched.
     """
     images, labels, test_images, test_labels = dataset.read(data_dir)
     if validation_size:
@@ -162,7 +162,7 @@ def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = 
     """Make a loader of finished batches; the last one may be short.
 
     Args:
-        shuffle_seed: decides the order, which is another one every epoch; None keeps the
+        shuffle_seed: decides the order, which differs from epoch to epoch; None keeps the
             order of the data.
     """
     if shuffle_seed is None:
@@ -192,8 +192,8 @@ class Diverged(UserError):
     """The loss is no longer a finite number."""
 
 
-# While the rate rises many gradients are longer, later none. At their full length the network can
-# lose again what it has learned, for its last block has no batch norm.
+# Many gradients are longer while the rate rises, none later. Steps of their full length can undo
+# what was learned, because the last block has no batch norm.
 MAX_GRADIENT_NORM = 2.0
 
 
@@ -212,8 +212,7 @@ def train(
     difficulty of training recurrent neural networks" (2013).
 
     Args:
-        precision: the type in which the network multiplies; its weights, the loss and the
-            optimizer stay in float32.
+        precision: the type of the forward pass; weights, loss and optimizer stay in float32.
 
     Returns:
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.

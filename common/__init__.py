@@ -1,4 +1,4 @@
-"""What both parts use: an error told in one line, and files that are either whole or not there."""
+"""What both parts use: errors shown in one line, and files that are written whole or not at all."""
 
 import contextlib
 import glob
@@ -10,7 +10,7 @@ LONGEST_WRITE = 600  # seconds; a temporary file that is older has no process th
 
 
 class UserError(Exception):
-    """Something the person at the keyboard can mend; the message says what and how."""
+    """Something the user can fix; the message says what is wrong and what to do."""
 
     def _render_traceback_(self) -> list[str]:
         """Let IPython show one line in place of a traceback."""

@@ -1,4 +1,4 @@
-"""What stands behind `utils.py` and the notebook: the data set, settings, history and pictures."""
+"""Helpers of `utils.py` and the notebook: data set, settings, resumable run, pictures."""
 
 from mnist.dataset import fetch
 

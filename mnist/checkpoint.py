@@ -1,4 +1,4 @@
-"""All that a run is, on disk after every epoch, so that a run that was cut off can go on."""
+"""The complete state of a run, saved after every epoch so that an interrupted run can resume."""
 
 from dataclasses import asdict
 from io import BytesIO
@@ -16,17 +16,17 @@ from mnist.fingerprint import fingerprint
 from mnist.history import Epoch
 from mnist.settings import SettingsError
 
-# These say where things are, not how the run goes: a run may go on with others.
+# These say where things are, not how the run goes: a run may resume with others.
 PLACES = ("data_dir", "output_dir", "resume", "weights", "own_image")
 
 
 class Checkpoint:
-    """What has to be saved and put back for a run to go on as if it had never stopped.
+    """What has to be saved and restored for a run to continue as if it had never stopped.
 
     Args:
         path: the checkpoint's file.
-        settings: all settings of the run, by name. A `precision` of "auto" stands for the one that
-            the checkpoint holds.
+        settings: all settings of the run, by name. A `precision` of "auto" matches
+            whatever the checkpoint holds.
     """
 
     def __init__(
@@ -121,8 +121,8 @@ class Checkpoint:
 def order_of(loader: DataLoader) -> torch.Generator | None:
     """The generator that decides a loader's order of images; None if it has none of its own.
 
-    PyTorch's samplers without one draw from the global random state, which is saved too. What
-    keeps its state elsewhere is told of: a resumed run can then not repeat it.
+    PyTorch's samplers without one draw from the global random state, which is saved too. Prints
+    a warning for a loader that keeps its state elsewhere: a resumed run cannot repeat it.
     """
     sampler = loader.sampler.sampler if isinstance(loader.sampler, BatchSampler) else loader.sampler
     if loader.num_workers and loader.persistent_workers:

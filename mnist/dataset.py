@@ -28,7 +28,7 @@ UNSIGNED_BYTE = 8  # the IDX format's code for uint8, third byte of the magic nu
 
 
 class DataError(UserError):
-    """MNIST could not be had, or a file of it could not be read."""
+    """MNIST could not be fetched, or one of its files could not be read."""
 
 
 def missing(folder: Path) -> list[str]:
@@ -117,7 +117,7 @@ def read(data_dir: str | Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         shape (N, 1, 28, 28), labels as int64 of shape (N,).
 
     Raises:
-        DataError: if the files cannot be had or do not hold what MNIST holds.
+        DataError: if the files cannot be fetched or are not those of MNIST.
     """
     raw = fetch(data_dir)
     return (

@@ -1,4 +1,4 @@
-"""A network that does no better than guessing: told of, and stopped if it does not recover."""
+"""A network that does no better than guessing: reported, and stopped if it does not recover."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -18,8 +18,7 @@ class LearnsNothing(UserError):
 class Guessing:
     """What guessing is worth on the images of a loader, and whether a network does better.
 
-    Reading the images leaves the random state as it was, so that a run goes on as if it had not
-    been watched.
+    Reading the images leaves the random state as it was, so watching a run does not change it.
     """
 
     def __init__(self, model: nn.Module, loader: DataLoader) -> None:

@@ -1,4 +1,4 @@
-"""The history of a run: a row an epoch, printed as a log and kept as CSV."""
+"""The history of a run: one row per epoch, printed as a log and saved as CSV."""
 
 import csv
 import io
@@ -29,7 +29,7 @@ LOG_HEADER = "epoch    rate   train loss   accuracy   test loss   accuracy   sec
 
 
 def log_line(row: Epoch) -> str:
-    """Write a row of the history as a line that stands under `LOG_HEADER`."""
+    """Format a row of the history as a line of the log, aligned with `LOG_HEADER`."""
     return (
         f"{row.epoch:5d}  {row.learning_rate:.4f}   {row.train_loss:10.4f}"
         f"   {row.train_accuracy:6.2f} %   {row.test_loss:9.4f}"
@@ -38,7 +38,7 @@ def log_line(row: Epoch) -> str:
 
 
 def save_history(history: list[Epoch], path: Path) -> None:
-    """Write the history as CSV, a row an epoch."""
+    """Write the history as CSV, one row per epoch."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(field.name for field in fields(Epoch))

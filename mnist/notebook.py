@@ -19,11 +19,11 @@ def show_picture(png: bytes) -> None:
 
 
 class NotebookLine(io.TextIOBase):
-    """A file for tqdm whose last line stands in a notebook's cell and changes in place.
+    """A file for tqdm that shows its last line in a notebook's cell and updates it in place.
 
-    A bar on standard error would leave every redrawing in the saved notebook, and a line for
-    each under `papermill --log-output`; tqdm's own notebook bar leaves widgets, which GitHub
-    does not show.
+    A bar on standard error would leave every redraw in the saved notebook, and a line for each
+    under `papermill --log-output`. tqdm's own notebook bar leaves widgets, which GitHub does not
+    show.
     """
 
     def __init__(self) -> None:

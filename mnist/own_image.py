@@ -1,4 +1,4 @@
-"""An image of one's own, made MNIST-like as MNIST was made."""
+"""A photo or drawing of a digit, prepared as the images of MNIST were."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def read_image(path: str | Path) -> Image.Image:
     What is transparent becomes paper: white under dark ink, black under light ink.
 
     Raises:
-        UserError: if the file is no image that can be read.
+        UserError: if the file cannot be read as an image.
     """
     try:
         with Image.open(path) as image:
@@ -37,7 +37,7 @@ def read_image(path: str | Path) -> Image.Image:
 
 
 def mnist_like(image: Image.Image) -> Tensor:
-    """Turn a digit of any size, dark on light or light on dark, into what MNIST would hold.
+    """Turn a digit of any size, dark on light or light on dark, into an image like those of MNIST.
 
     The ink is scaled into a box of 20x20 pixels, its shape kept, and its centre of mass is
     put into the middle of 28x28.
@@ -46,14 +46,14 @@ def mnist_like(image: Image.Image) -> Tensor:
         uint8 tensor of shape (1, 28, 28), ink 255 on paper 0.
 
     Raises:
-        UserError: if there is nothing to be seen on the image.
+        UserError: if no digit stands out from the paper.
     """
     image = image.copy()
     image.thumbnail((WORKING_SIZE, WORKING_SIZE))
     ink = _ink(np.asarray(image, dtype=float))
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if len(rows) == 0:
-        raise UserError("no digit can be told from the paper: draw it thicker or darker")
+        raise UserError("no digit stands out from the paper: draw it thicker or darker")
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     digit = Image.fromarray((255 * box).astype(np.uint8))
     scale = DIGIT_SIZE / max(digit.size)

@@ -163,10 +163,10 @@ def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: in
 
 
 def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: str | Path) -> None:
-    """Draw an image of one's own, what the network sees of it, and what it takes it for.
+    """Draw your image, what the network sees of it, and the probability of each digit.
 
     Args:
-        digit: the image as MNIST would hold it, shape (1, 28, 28).
+        digit: the image in the format of MNIST, shape (1, 28, 28).
         probabilities: of the ten digits, shape (10,).
     """
     figure = Figure(figsize=(10, 3.4), layout="constrained")

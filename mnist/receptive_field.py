@@ -21,7 +21,7 @@ def trace(model: nn.Module, images: Tensor) -> list[Block]:
 
     The receptive field of a layer is that of the layer before, wider by (kernel - 1) steps, where
     a step is the distance on the image between what two neighbouring pixels see; a layer's stride
-    multiplies it. Layers that are called as functions are not seen.
+    multiplies it. Only layers that are modules count, not functions called in `forward`.
 
     Args:
         images: a batch as the model takes it.

@@ -1,4 +1,4 @@
-"""The epochs of a run: told in a line each, saved, and gone on with where a run was cut off."""
+"""The epochs of a run: one line of log each, saved, and resumed where a run was interrupted."""
 
 import time
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ from mnist.weights import save_weights
 
 
 def fastest_precision(device: torch.device) -> str:
-    """The type in which a device multiplies fastest at no cost in accuracy.
+    """The type in which a device computes the forward pass fastest at no cost in accuracy.
 
-    That is "bfloat16" on a CPU with instructions for it, "float32" on others, on GPUs, and where
-    PyTorch is too old to tell.
+    That is "bfloat16" on a CPU with instructions for it; "float32" on other CPUs, on GPUs, and
+    where PyTorch is too old to tell.
     """
     ask = getattr(torch.cpu, "get_capabilities", dict)
     abilities = ask() if device.type == "cpu" else {}
@@ -33,13 +33,13 @@ def fastest_precision(device: torch.device) -> str:
 
 
 class Run:
-    """The loop over the epochs, with all that stands around training and testing.
+    """The loop over the epochs, with everything around training and testing.
 
     After every epoch the folder `output_dir` holds `history.csv`, one row per epoch; `net.pt`, the
-    model's state dict; and `checkpoint.pt`, from which the same loop goes on if it was cut off. An
-    epoch that ends where guessing would is told of, and does not replace a better one there. A
-    stop by hand (Ctrl-C, the stop button) ends the loop, not the notebook; model and history are
-    then those of the last epoch that was saved.
+    model's state dict; and `checkpoint.pt`, from which the same loop resumes if it was interrupted.
+    An epoch that ends no better than guessing is reported, and does not replace a better one there.
+    Ctrl-C or the stop button ends the loop, not the notebook; model and history are then those of
+    the last epoch that was saved.
 
     ```
     with Run(settings, model, optimizer, scheduler, train_loader, test_loader) as run:

@@ -20,7 +20,7 @@ def verify(data_dir: str | Path) -> float:
         Percent of the test images right.
 
     Raises:
-        dataset.DataError: if MNIST cannot be had.
+        dataset.DataError: if MNIST cannot be fetched.
     """
     utils.keep_freed_memory()
     cpu = torch.device("cpu")

@@ -77,7 +77,7 @@ def test_ink_is_scaled_into_20_pixels_and_centred_by_mass(digit, width):
 @pytest.mark.parametrize("noise", [0, 3])
 def test_a_blank_page_is_named(size, noise):
     grey = np.random.default_rng(0).normal(200, noise, size[::-1]).clip(0, 255)
-    with pytest.raises(UserError, match="no digit can be told from the paper"):
+    with pytest.raises(UserError, match="no digit stands out from the paper"):
         mnist_like(Image.fromarray(grey.astype(np.uint8)))
 
 
