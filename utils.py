@@ -3,6 +3,7 @@
 import ctypes
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,8 +120,11 @@ class ImageBatches(Dataset):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]:
-        """Give the transformed images and the labels at a list of indices."""
+    def __getitem__(self, indices: int | list[int]) -> tuple[Tensor, Tensor]:
+        """Give the transformed images and the labels at a list of indices, or one at an index."""
+        if isinstance(indices, int):
+            images, labels = self[[indices]]
+            return images[0], labels[0]
         # CUDA copies in the order of its work, so the host need not wait for it; MPS may not.
         chosen = torch.tensor(indices)
         chosen = chosen.to(self.labels.device, non_blocking=self.labels.is_cuda)
@@ -212,7 +216,8 @@ def train(
     difficulty of training recurrent neural networks" (2013).
 
     Args:
-        precision: the type of the forward pass; weights, loss and optimizer stay in float32.
+        precision: the type of the forward pass, up to the log-probabilities; weights, gradients
+            and the sums of the loss stay in float32.
 
     Returns:
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
@@ -221,13 +226,15 @@ def train(
         Diverged: as soon as the bar is redrawn, or the epoch over, after a loss that is not finite.
     """
     model.train()
+    exact = precision == torch.float32
+    mixed = nullcontext() if exact else torch.autocast(device.type, precision)
     losses, rates = [], []
     correct = torch.zeros((), device=device)
     seen = 0
     for images, labels in train_loader:
         images, labels = images.to(device), labels.to(device)  # as they are, from make_loader
         optimizer.zero_grad()
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        with mixed:
             log_probabilities = model(images)
         loss = F.nll_loss(log_probabilities.float(), labels)
         loss.backward()
@@ -278,7 +285,7 @@ def test(model: nn.Module, device: torch.device, test_loader: DataLoader) -> tup
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, loader: DataLoader) -> Tensor:
+def predict(model: nn.Module, device: torch.device, loader: DataLoader) -> Tensor:
     """Give the log-probabilities of every image of the loader, in its order; shape (N, 10)."""
     model.eval()
-    return torch.cat([model(images) for images, _ in loader])
+    return torch.cat([model(images.to(device)) for images, _ in loader])

@@ -1,12 +1,12 @@
 """What both parts use: errors shown in one line, and files that are written whole or not at all."""
 
 import contextlib
-import glob
 import os
+import re
 import time
 from pathlib import Path
 
-LONGEST_WRITE = 600  # seconds; a temporary file that is older has no process that writes it
+LONGEST_WRITE = 60  # seconds; a temporary file that is older was left by a killed process
 
 
 class UserError(Exception):
@@ -30,9 +30,7 @@ def write_whole(path: str | Path, content: bytes) -> None:
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for other in path.parent.glob(f".*-{glob.escape(path.name)}"):
-            if time.time() - other.stat().st_mtime > LONGEST_WRITE:
-                other.unlink()
+        _remove_left_behind(path)
         with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
@@ -43,3 +41,11 @@ def write_whole(path: str | Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _remove_left_behind(path: Path) -> None:
+    for other in path.parent.iterdir():
+        if re.fullmatch(rf"\.\d+-{re.escape(path.name)}", other.name):
+            with contextlib.suppress(OSError):  # another process may be faster
+                if time.time() - other.stat().st_mtime > LONGEST_WRITE:
+                    other.unlink()

@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, SequentialSampler
 
 from common import UserError, write_whole
-from mnist.fingerprint import fingerprint
+from mnist.fingerprint import fingerprint, sampler_of
 from mnist.history import Epoch
 from mnist.settings import SettingsError
 
@@ -42,7 +42,7 @@ class Checkpoint:
         self.settings = {key: value for key, value in settings.items() if key not in PLACES}
         self.parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
         self.order = order_of(train_loader)
-        self.fingerprint = fingerprint(model)
+        self.fingerprint = fingerprint(model, optimizer, scheduler, train_loader)
         self.saved = b""  # the file's content, once this run has written or read it
 
     def save(self, history: list[Epoch], precision: str) -> None:
@@ -73,14 +73,14 @@ class Checkpoint:
             The history and the precision of the run.
 
         Raises:
-            UserError: if the file is damaged or no checkpoint, or the code or the network have
-                changed since.
+            UserError: if the file is damaged or no checkpoint, or if something of the fingerprint
+                has changed since.
             SettingsError: if it is of a run with other settings.
         """
         try:
             saved = self.path.read_bytes()
             content = torch.load(BytesIO(saved), map_location="cpu", weights_only=True)
-            settings, marks = content["settings"], content["fingerprint"]
+            settings, marks = content["settings"], content.get("fingerprint", {})
             history = [Epoch(**row) for row in content["history"]]
         except Exception:  # of a damaged file, torch raises nearly anything
             raise UserError(
@@ -122,12 +122,12 @@ def order_of(loader: DataLoader) -> torch.Generator | None:
     """The generator that decides a loader's order of images; None if it has none of its own.
 
     PyTorch's samplers without one draw from the global random state, which is saved too. Prints
-    a warning for a loader that keeps its state elsewhere: a resumed run cannot repeat it.
+    a warning for a loader that keeps its state elsewhere. Transforms that draw from Python's or
+    NumPy's random numbers cannot be repeated either.
     """
-    sampler = loader.sampler.sampler if isinstance(loader.sampler, BatchSampler) else loader.sampler
+    sampler = sampler_of(loader)
     if loader.num_workers and loader.persistent_workers:
-        print("persistent_workers: a resumed run will augment its images in another way")
+        print("persistent_workers: a resumed run will augment the images differently")
     if not isinstance(sampler, SequentialSampler) and not hasattr(sampler, "generator"):
-        name = type(sampler).__name__
-        print(f"{name} has no generator: a resumed run may see the images in another order")
+        print("the sampler has no generator: a resumed run may see the images in another order")
     return getattr(sampler, "generator", None)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, ImageStat
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from common import UserError
@@ -30,9 +30,9 @@ def read_image(path: str | Path) -> Image.Image:
             image = image.convert("RGBA")
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(f"cannot read an image from {path}: {error}") from None
-    alpha = image.getchannel("A")
-    ink = ImageStat.Stat(image.convert("L"), mask=alpha).mean[0] if alpha.getbbox() else 0
-    paper = Image.new("RGBA", image.size, "white" if ink < 128 else "black")
+    opaque = np.asarray(image.convert("L"))[np.asarray(image.getchannel("A")) > 127]
+    light_ink = opaque.size > 0 and np.percentile(opaque, 2) > 127  # nothing opaque is dark
+    paper = Image.new("RGBA", image.size, "black" if light_ink else "white")
     return Image.alpha_composite(paper, image).convert("L")
 
 

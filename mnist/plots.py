@@ -64,7 +64,7 @@ def curves(history: list[Epoch], path: str | Path) -> None:
     accuracy.set(title="Accuracy", xlabel="epoch", ylabel="% of images right")
     # The first epochs, far below, would press all that follows into one line.
     lowest = np.nanmin(shown)
-    accuracy.set_ylim(bottom=lowest - 0.05 * (100 - lowest), top=100)
+    accuracy.set_ylim(bottom=lowest - 0.05 * (100 - lowest) - 0.01, top=100)
     accuracy.annotate(
         f"{history[-1].test_accuracy:.2f} %",
         (epochs[-1], history[-1].test_accuracy),

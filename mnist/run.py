@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -30,6 +31,9 @@ def fastest_precision(device: torch.device) -> str:
     ask = getattr(torch.cpu, "get_capabilities", dict)
     abilities = ask() if device.type == "cpu" else {}
     return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "float32"
+
+
+_trained: WeakSet[nn.Module] = WeakSet()  # in this process, by any run
 
 
 class Run:
@@ -95,6 +99,10 @@ class Run:
         elif self.precision_name == "auto":
             self.precision_name = fastest_precision(next(self.model.parameters()).device)
         self.precision = getattr(torch, self.precision_name)
+        if self.saved:
+            self._write_results()  # a kill may have come after the checkpoint was written
+        elif self.total and self.model in _trained:
+            raise UserError("this network has been trained already: run all cells from the top")
         return self
 
     def epochs(self) -> Iterator[int]:
@@ -104,7 +112,7 @@ class Run:
             return
         done = f"{self.saved} of {self.total} epochs are done"
         if self.saved == self.total:
-            print(f"{done}: nothing to train; resume=False starts anew")
+            print(f"{done}: nothing to train; with resume=False, all cells start anew")
         else:
             if self.saved:
                 print(f"{done}: resuming from {self.checkpoint.path}")
@@ -115,6 +123,7 @@ class Run:
             self.bar.set_description(f"epoch {epoch} of {self.total}")
             self.epoch, self.began = epoch, time.perf_counter()
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
+            _trained.add(self.model)
             yield epoch
 
     def record(self, epoch: int, trained: tuple[float, float], tested: tuple[float, float]) -> None:
@@ -136,10 +145,13 @@ class Run:
             print(f"epoch {epoch}: {warning}")
             if any(row.test_accuracy > self.guessing.accuracy for row in self.history):
                 return  # what was saved is better
-        save_history(self.history, self.output_dir / "history.csv")
-        save_weights(self.model, self.output_dir / "net.pt")
         self.checkpoint.save(self.history, self.precision_name)
         self.saved = epoch
+        self._write_results()
+
+    def _write_results(self) -> None:
+        save_history(self.history, self.output_dir / "history.csv")
+        save_weights(self.model, self.output_dir / "net.pt")
 
     def __exit__(
         self,
@@ -153,13 +165,13 @@ class Run:
             raise kind(
                 f"epoch {self.epoch}: {error}; whole epochs in {self.output_dir}: {self.saved}"
             ) from None
-        if not isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt):
+            if not self.checkpoint.saved:
+                raise UserError("stopped before the first epoch was saved") from None
+            again = "run all cells again" if self.settings["resume"] else "set resume=True"
+            print(f"stopped in epoch {self.epoch} of {self.total}: {again} to go on")
+        elif error is not None:
             return False
-        if not self.checkpoint.saved:
-            raise UserError("stopped before the first epoch was saved") from None
-        self.history = self.checkpoint.restore()
-        print(
-            f"stopped in epoch {self.epoch} of {self.total}: run again to go on from "
-            f"{self.checkpoint.path}"
-        )
+        if self.checkpoint.saved:  # of an epoch that was not saved, nothing is left in the model
+            self.history = self.checkpoint.restore()
         return True

@@ -50,6 +50,15 @@ def test_a_digit_on_a_transparent_background(mode, light, trained, tmp_path):
     assert classify(trained, CPU, TRANSFORM, digit)[7] > 0.9
 
 
+def test_a_card_with_a_transparent_margin(trained, tmp_path):
+    card = draw_digit(7).convert("L").point(lambda grey: 0 if grey < 128 else 255)
+    image = Image.new("LA", (card.width * 2, card.height * 2))
+    image.paste(card.convert("LA"), (card.width // 2, card.height // 2))
+    image.save(tmp_path / "card.png")
+    digit = mnist_like(read_image(tmp_path / "card.png"))
+    assert classify(trained, CPU, TRANSFORM, digit)[7] > 0.9
+
+
 @pytest.mark.parametrize("digit", STROKES)
 def test_the_tracked_examples_are_the_drawn_ones(digit):
     tracked = np.asarray(read_image(ROOT / "Test_Images" / f"Own_{digit}.png"), dtype=int)

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.utils.data import DataLoader, Sampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, TensorDataset
 
 import mnist.run
 import utils
 from common import UserError, write_whole
 from mnist import dataset, fingerprint
+from mnist.checkpoint import Checkpoint, order_of
 from mnist.fingerprint import bare
 from mnist.history import LOG_HEADER, read_history
 from mnist.settings import SettingsError
@@ -99,7 +100,7 @@ def test_a_finished_run_says_so_and_is_not_trained_again(small_mnist, finished, 
     run = TrainingRun(small_mnist, finished)
     cut_off(run, AssertionError("it trains"), 1, 0)
     assert run.fit() == read_history(finished / "history.csv")
-    assert "1 of 1 epochs are done: nothing to train; resume=False" in capsys.readouterr().out
+    assert "1 of 1 epochs are done: nothing to train; with resume=False" in capsys.readouterr().out
     assert_weights(run, finished / "net.pt")
 
 
@@ -144,7 +145,7 @@ def test_a_stop_by_hand_keeps_the_epochs_that_are_done(small_mnist, tmp_path, ca
     cut_off(run, KeyboardInterrupt(), 3, 4)
     history = run.fit()
     assert [row.epoch for row in history] == [1, 2]
-    assert "stopped in epoch 3 of 4: run again to go on from" in capsys.readouterr().out
+    assert "stopped in epoch 3 of 4: run all cells again to go on" in capsys.readouterr().out
     assert_weights(run, tmp_path / "net.pt")
 
 
@@ -162,7 +163,7 @@ def test_a_stop_between_the_test_and_the_saving_of_the_first_epoch(
     """Neither a missing checkpoint nor that of another run is taken for this one's."""
     folder = tmp_path / "new" if resume else finished
     run = TrainingRun(small_mnist, folder, resume=resume)
-    monkeypatch.setattr(mnist.run, "save_history", raise_interrupt)
+    monkeypatch.setattr(Checkpoint, "save", raise_interrupt)
     with pytest.raises(UserError, match="stopped before the first epoch was saved"):
         run.fit()
 
@@ -197,7 +198,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypat
 
     def full_after_two_epochs(descriptor):
         synced.append(descriptor)
-        if len(synced) == 9:  # three files per epoch, the checkpoint last
+        if len(synced) == 7:  # three files per epoch, the checkpoint first
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
@@ -230,13 +231,13 @@ def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
 
 
 def test_what_a_killed_writer_left_behind_is_removed(tmp_path):
-    old, fresh, other = (tmp_path / name for name in (".7-net.pt", ".8-net.pt", ".9-history.csv"))
-    for file in (old, fresh, other):
-        file.write_bytes(b"half")
-    for file in (old, other):
-        os.utime(file, (0, 0))
+    kept = {".8-net.pt", ".9-history.csv", ".best-net.pt"}
+    for name in (".7-net.pt", *kept):
+        (tmp_path / name).write_bytes(b"half")
+        if name != ".8-net.pt":  # which another process may be writing
+            os.utime(tmp_path / name, (0, 0))
     write_whole(tmp_path / "net.pt", b"whole")
-    assert {file.name for file in tmp_path.iterdir()} == {"net.pt", fresh.name, other.name}
+    assert {file.name for file in tmp_path.iterdir()} == {"net.pt", *kept}
 
 
 def test_a_run_with_weights_trains_nothing(small_mnist, finished, tmp_path):
@@ -302,11 +303,87 @@ def test_changed_code_is_named_with_both_ways_on(
     assert len(TrainingRun(small_mnist, finished, resume=False).fit()) == 1
 
 
-def test_a_network_of_another_size_is_named(small_mnist, finished):
+class Doubled(Net):
+    """The same layers, another way through them: as a cell of the notebook may define it."""
+
+    def forward(self, images):
+        return super().forward(2 * images)
+
+
+def other_size():
+    model = Net(0.1)
+    model.digits[0] = torch.nn.Conv2d(8, 24, 3)
+    model.digits[2] = torch.nn.Conv2d(24, 32, 3)
+    return model
+
+
+def other_option():
+    model = Net(0.1)
+    model.edges[3].padding_mode = "reflect"
+    return model
+
+
+@pytest.mark.parametrize("make", [other_size, other_option, lambda: Doubled(0.1)])
+def test_a_network_that_changed_outside_of_the_files_is_named(make, small_mnist, finished):
     run = TrainingRun(small_mnist, finished)
-    run.use(torch.nn.Sequential(Net(0.1), torch.nn.Linear(10, 10), torch.nn.LogSoftmax(dim=1)))
+    run.use(make())
+    before = run.weights()
     with pytest.raises(UserError, match=r"the network has changed since .* another output_dir"):
         run.fit()
+    assert torch.equal(run.weights(), before)
+
+
+def test_another_optimizer_schedule_or_loader_is_named(small_mnist, finished):
+    def changed(name):
+        run = TrainingRun(small_mnist, finished)
+        if name == "the optimizer":
+            run.optimizer = torch.optim.Adam(run.model.parameters(), lr=0.05)
+        elif name == "the schedule":
+            run.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(run.optimizer, 12)
+        else:
+            run.train_loader = DataLoader(run.train_loader.dataset, batch_size=50, shuffle=True)
+        return run
+
+    for name in ("the optimizer", "the schedule", "the training loader"):
+        run = changed(name)
+        before = run.weights()
+        with pytest.raises(UserError, match=f"{name} has changed since"):
+            run.fit()
+        assert torch.equal(run.weights(), before)
+
+
+def test_a_checkpoint_without_fingerprint_is_of_another_version(small_mnist, finished):
+    content = torch.load(finished / "checkpoint.pt", weights_only=True)
+    del content["fingerprint"]
+    torch.save(content, finished / "checkpoint.pt")
+    with pytest.raises(UserError, match=r"model.py has changed since"):
+        TrainingRun(small_mnist, finished).fit()
+
+
+def test_a_network_that_was_trained_is_not_trained_as_a_new_one(small_mnist, tmp_path):
+    """As happens where only the last cell of the notebook runs again."""
+    run = TrainingRun(small_mnist, tmp_path, resume=False)
+    run.fit()
+    with pytest.raises(UserError, match="has been trained already: run all cells"):
+        run.fit()
+
+
+def test_a_kill_after_the_checkpoint_leaves_no_old_results(small_mnist, finished, monkeypatch):
+    """The other files are written anew from the checkpoint, by the next start at the latest."""
+    run = TrainingRun(small_mnist, finished, seed=2, resume=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist.run, "save_history", raise_killed)
+        with pytest.raises(Killed):
+            run.fit()
+    weights = run.weights()
+    resumed = TrainingRun(small_mnist, finished, seed=2)
+    assert resumed.fit() == read_history(finished / "history.csv")
+    assert torch.equal(resumed.weights(), weights)
+    assert_weights(resumed, finished / "net.pt")
+
+
+def raise_killed(*_):
+    raise Killed
 
 
 # --- Precision ----------------------------------------------------------------------------
@@ -387,6 +464,24 @@ def test_a_plain_loader_resumes_bit_for_bit(generator, small_mnist, tmp_path):
     assert torch.equal(resumed.weights(), whole.weights())
 
 
+def test_a_plain_loader_of_the_notebooks_own_images(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path, epochs=3)
+    run.train_loader = DataLoader(run.train_loader.dataset, batch_size=50, shuffle=True)
+    run.test_loader = DataLoader(run.test_loader.dataset, batch_size=50)
+    history = run.fit()
+    assert history[-1].train_loss < history[0].train_loss - 0.3
+
+
+def test_workers_that_stay_are_named(small_mnist, tmp_path, capsys):
+    data = TrainingRun(small_mnist, tmp_path).train_loader.dataset
+    order_of(DataLoader(data, batch_size=50, num_workers=1, persistent_workers=True))
+    assert "persistent_workers: a resumed run will" in capsys.readouterr().out
+    own = torch.Generator()
+    batches = BatchSampler(RandomSampler(data, generator=own), 50, False)
+    assert order_of(DataLoader(data, batch_sampler=batches)) is own
+    assert capsys.readouterr().out == ""
+
+
 def test_an_order_that_cannot_be_repeated_is_told(small_mnist, tmp_path, capsys):
     class Backwards(Sampler):
         def __iter__(self):
@@ -400,4 +495,4 @@ def test_an_order_that_cannot_be_repeated_is_told(small_mnist, tmp_path, capsys)
     pairs = TensorDataset(data.transform(data.images), data.labels)
     run.train_loader = DataLoader(pairs, batch_size=50, sampler=Backwards())
     run.fit()
-    assert "Backwards has no generator: a resumed run may see" in capsys.readouterr().out
+    assert "the sampler has no generator: a resumed run may see" in capsys.readouterr().out

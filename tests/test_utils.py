@@ -215,6 +215,29 @@ def test_bfloat16_changes_the_steps_a_little_and_leaves_the_weights_in_float32(d
     assert 0 < (exact - rounded).norm() / exact.norm() < 0.02
 
 
+class Answers(torch.nn.Module):
+    """Gives fixed answers, as a network in bfloat16 would."""
+
+    def __init__(self, log_probabilities):
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(1))
+        self.log_probabilities = log_probabilities
+
+    def forward(self, images):
+        return self.log_probabilities.bfloat16() + self.bias.bfloat16()
+
+
+def test_the_loss_of_a_batch_is_a_mean_in_float32():
+    torch.manual_seed(0)
+    answers, labels = torch.randn(50, 10).log_softmax(1), torch.arange(50) % 10
+    model = Answers(answers)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    batch = [(torch.zeros(50, 1, 28, 28), labels)]
+    loss, _ = utils.train(model, CPU, batch, optimizer, precision=torch.bfloat16)
+    exact = -answers.bfloat16().double()[torch.arange(50), labels].mean().item()
+    assert loss == pytest.approx(exact, rel=1e-6)
+
+
 def test_same_seed_same_weights(small_mnist, tmp_path):
     weights = []
     for folder, seed in (("first", 1), ("again", 1), ("other", 2)):
@@ -237,7 +260,7 @@ def test_test_weighs_every_image_alike(data):
     assert loss == pytest.approx(F.nll_loss(log_probabilities, test_data.labels).item(), rel=1e-5)
     right = (log_probabilities.argmax(1) == test_data.labels).float().mean().item()
     assert accuracy == pytest.approx(100 * right)
-    predicted = utils.predict(model, utils.make_loader(test_data, 50))
+    predicted = utils.predict(model, CPU, utils.make_loader(test_data, 50))
     torch.testing.assert_close(predicted, log_probabilities)
 
 
