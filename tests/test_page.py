@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from backprop.__main__ import main
 from backprop.explain import explanation
 from backprop.network import COLUMNS, LEARNING_RATES, WEIGHTS, Problem, descend
-from backprop.page import TEMPLATE, edges, write_page
+from backprop.page import edges, write_page
 from backprop.pictures import EDGES
 from tests.digits import ROOT
 from tests.workbooks import table_of, without_values
@@ -445,8 +445,8 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_text_has_the_contrast_of_wcag_aa(scheme):
-    block = re.findall(r":root \{(.*?)\}", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)[scheme]
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", block))
+    blocks = re.findall(r":root \{(.*?)\}", TRACKED.read_text(encoding="utf-8"), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", "".join(blocks[scheme::2])))
     inks = ["text", "muted", "accent", "positive", "negative", "wrong", "first-path", "second-path"]
     pairs = [(ink, ground) for ink in inks for ground in ("card", "page")] + [
         ("on-accent", "accent")
