@@ -46,7 +46,7 @@ def mnist_like(image: Image.Image) -> Tensor:
     if len(rows) == 0:
         raise UserError("no digit can be told from the paper: draw it thicker or darker")
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    digit = Image.fromarray((255 * box).astype(np.uint8))
+    digit = Image.fromarray(np.rint(255 * box).astype(np.uint8))
     scale = DIGIT_SIZE / max(digit.size)
     digit = digit.resize([max(1, round(side * scale)) for side in digit.size], Image.LANCZOS)
     pixels = np.asarray(digit, dtype=float)
