@@ -89,7 +89,7 @@ function showReading() {
 /** Say of a known image whether its answer is right. */
 function judged(known, best) {
   if (!known) return [];
-  const words = known.label === best ? "and right" : `but it is a ${known.label}`;
+  const words = known.label === best ? "which is right" : `but it is a ${known.label}`;
   return [html("br", {}), html("span", { class: known.label === best ? "right" : "wrong" }, words)];
 }
 

@@ -3,7 +3,7 @@
 // --- The maps of every layer ---------------------------------------------------------------------
 
 const GAP = 2; // between maps
-const CAPTION = 17; // pixels below a map that has one
+const LINE = 15; // pixels of a line of text below a map
 const ROOMY = 600; // pixels across from which maps are drawn larger
 
 let places = []; // of each layer's maps: {columns, size, line}
@@ -15,6 +15,22 @@ function nameOf(layer) {
   const { kind, kernel, side } = NETWORK[layer];
   const window_ = kernel > 1 || kind === "convolution" ? ` ${kernel}×${kernel}` : "";
   return layer === 0 ? "the image" : `${kind}${window_}`;
+}
+
+/** What a layer does, in a few words. */
+function hintOf(layer) {
+  const { kind, kernel } = NETWORK[layer];
+  if (kind === "convolution" && isOfDigits(layer)) return "one map for each digit: where it is seen";
+  return {
+    "image": "as the network gets it",
+    "convolution": `weighs ${kernel}×${kernel} pixels of all maps before it`,
+    "ReLU": "negatives become 0",
+    "batch norm": "brings each map to the same scale",
+    "max pooling": `keeps the largest of ${kernel}×${kernel}`,
+    "dropout": "does nothing outside training",
+    "average pooling": `the mean of ${kernel}×${kernel}`,
+    "log-softmax": "logarithms of the probabilities",
+  }[kind];
 }
 
 function sizeOf(layer) {
@@ -86,13 +102,13 @@ function stripOf(layer) {
 /** Lay out the maps of all layers: as many in a row as fit, the rows of one length. */
 function layOut() {
   const ratio = devicePixelRatio;
-  const wanted = innerWidth < ROOMY ? 40 : 52;
   places = NETWORK.map(({ maps, side }, layer) => {
+    const wanted = isOfDigits(layer) ? 63 : innerWidth < ROOMY ? 40 : 52;
     const canvas = canvasOf(layer);
     const size = (Math.max(1, Math.round((wanted * ratio) / side)) * side) / ratio;
     const fitting = Math.max(1, Math.floor((canvas.parentElement.clientWidth + GAP) / (size + GAP)));
     const columns = Math.ceil(maps / Math.ceil(maps / fitting));
-    const line = size + (isOfDigits(layer) ? CAPTION : 0) + GAP;
+    const line = size + LINE * captionOf(layer, 0).length + GAP;
     const [width, height] = [columns * (size + GAP) - GAP, Math.ceil(maps / columns) * line - GAP];
     Object.assign(canvas, { width: width * ratio, height: height * ratio });
     Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
@@ -144,7 +160,7 @@ function drawLayer(layer) {
     context.globalAlpha = 0.35;
     context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
     context.globalAlpha = 1;
-    if (isOfDigits(layer)) captionMap(context, layer, map);
+    captionMap(context, layer, map);
   }
   drawCone(context, layer);
 }
@@ -152,11 +168,17 @@ function drawLayer(layer) {
 function captionMap(context, layer, map) {
   const [x, y] = cornerOf(layer, map);
   const { size } = places[layer];
-  const value = NETWORK[layer].side === 1 ? `: ${short(values[layer][map])}` : "";
   context.fillStyle = colours.text;
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
-  context.fillText(`${map}${value}`, x + size / 2, y + size + 13);
+  captionOf(layer, map).forEach((line, index) =>
+    context.fillText(line, x + size / 2, y + size + LINE * (index + 1) - 3));
+}
+
+/** The lines below a map: the digit that it stands for, its value where it is a single number. */
+function captionOf(layer, map) {
+  if (!isOfDigits(layer)) return [];
+  return NETWORK[layer].side === 1 ? [map, tiny(values[layer][map])] : [map];
 }
 
 /** Outline in a layer what the shown pixel, of this or a later layer, depends on. */
@@ -166,7 +188,7 @@ function drawCone(context, layer) {
   const { size } = places[layer];
   const scale = size / NETWORK[layer].side;
   const square = cone(pixel)[layer];
-  const looks = [[colours.card, 4], [colours.mark, 2]];
+  const looks = layer === pixel.layer ? [[colours.card, 6], [colours.mark, 3]] : [[colours.card, 3.5], [colours.mark, 1.5]];
   for (let map = 0; map < NETWORK[layer].maps; map++) {
     if (map !== pixel.map && !mixesMaps(layer, pixel.layer)) continue;
     const [x, y] = cornerOf(layer, map);
@@ -197,6 +219,7 @@ function buildLayers() {
     const figure = html("figure", { class: "layer", "data-layer": layer },
       html("figcaption", {},
         html("b", {}, layer === 0 ? "The image" : `${layer} ${nameOf(layer)}`),
+        html("span", { class: "hint" }, hintOf(layer)),
         html("span", {}, sizeOf(layer)), html("span", { class: "sees" }, sightIcon(layer), sightText(layer))),
       html("div", {}, canvas));
     const begins = block && block !== NETWORK[layer - 1]?.block;
@@ -207,7 +230,8 @@ function buildLayers() {
 
 function sightText(layer) {
   const size = sightOf(layer);
-  return size === 1 ? "a pixel sees itself" : `a pixel sees ${size}×${size}`;
+  if (size === 1) return "a pixel sees itself";
+  return size < SIDE ? `a pixel sees ${size}×${size}` : `sees ${size}×${size}: all of it`;
 }
 
 /** Draw to scale how much of the image the pixel in the middle of a layer sees. */

@@ -102,12 +102,13 @@ function markSight({ top, left, size }) {
   for (const outline of outlines.filter((it) => it.matches(".halo, .mark"))) filled(outline, box, []);
 }
 
+/** Say how much of the image a pixel sees. */
 function sightWords({ top, left, size }) {
   const seen = html("strong", {}, size === 1 ? "1 pixel" : `${size}×${size} pixels`);
-  const last = (first) => Math.min(first + size, SIDE);
-  const inside = (last(top) - Math.max(top, 0)) * (last(left) - Math.max(left, 0));
   const words = ["It sees ", seen, ` of the image’s ${SIDE}×${SIDE}`];
-  return inside === size ** 2 ? words : [...words, ", some of them beyond the rim: padding, always 0"];
+  if (size >= SIDE) return [...words, ": all, and padding around them"];
+  const within = (first) => first >= 0 && first + size <= SIDE;
+  return within(top) && within(left) ? words : [...words, ", partly padding beyond the rim"];
 }
 
 function showSliders({ layer, map }, maps) {
@@ -136,14 +137,11 @@ function whyWords(pixel) {
   if (sizes.at(-2) === 1 && kernel > 1) {
     return [`It looks through a window of ${kernel}×${kernel} pixels at the image itself, and at nothing else of it.`];
   }
-  const words = grown.length > 2
-    ? ["Each pixel in its window has a window of its own in the layer before, and so on down to the image: ",
-      html("span", { class: "chosen-value" }, grown.map((size) => `${size}×${size}`).join(" → ")), "."]
-    : [`In the layers before it there is one window: ${grown.at(-1)}×${grown.at(-1)} pixels of the image.`];
   const own = kernel > 1
-    ? `It looks through a window of ${kernel}×${kernel} at layer ${pixel.layer - 1}. `
-    : `It looks at one place of layer ${pixel.layer - 1}, so it sees no more than that layer. `;
-  return [own, ...words];
+    ? `It looks through a window of ${kernel}×${kernel} at layer ${pixel.layer - 1}, whose pixels have windows of their own`
+    : `It looks at a single place of layer ${pixel.layer - 1} and sees what that sees`;
+  const sizesInWords = grown.map((size) => `${size}×${size}`).join(" → ");
+  return [`${own}. Window by window, down to the image: `, html("strong", {}, sizesInWords), "."];
 }
 
 // --- How it was computed -----------------------------------------------------------------------------
