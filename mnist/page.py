@@ -5,6 +5,7 @@ import copy
 import json
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,8 @@ from common import UserError
 from common.page import assemble
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
-MOST_MISTAKES = 200  # in the page, which would otherwise grow without end with poor weights
+ROOM = 40_000  # bytes of packed images, so that the page stays under 250 KB with any weights
+DIGITS = 10
 
 
 class Images(Protocol):
@@ -75,7 +77,8 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
 
     Args:
         model: a chain of layers of the `KINDS`, ending in log-softmax.
-        data: one image of each digit and those that the network gets wrong go into the page.
+        data: the first image of each digit goes into the page, and those that the network gets
+            wrong, the most confident mistakes first, as many as there is room for.
         log_probabilities: of each image of `data`, in its order; shape (N, 10).
 
     Raises:
@@ -83,25 +86,25 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
     """
     model = copy.deepcopy(model).cpu().eval()
     layers = chain(model, data.transform(data.images[:1]).cpu())
+    described = [describe(name, layer) for name, layer in layers]
     grey = torch.arange(256, dtype=torch.uint8, device=data.images.device)
     weights = [data.transform(grey.view(-1, 1, 1, 1))]
     weights += [tensor for _, layer in layers for tensor in tensors(layer)]
-    indices = examples(data.labels), mistakes(data.labels, log_probabilities)
     answers = log_probabilities.argmax(dim=1)
-    wrong = int((answers != data.labels).sum())
-    shown = [index for group in indices for index in group]
+    examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
+    wrong = mistakes(data.labels, log_probabilities)
+    shown = [(index, packed(data.images[index])) for index in examples + wrong]
+    sizes = accumulate(len(pixels) for _, pixels in shown)
+    shown = [it for it, size in zip(shown, sizes, strict=True) if size <= ROOM]
     written = {
-        "LAYERS": [described(name, layer) for name, layer in layers],
+        "LAYERS": described,
         "WEIGHTS": _base64(b"".join(map(_float32, weights))),
         "EXAMPLES": [
-            [
-                {"index": it, "label": int(data.labels[it]), "answer": int(answers[it])}
-                for it in group
-            ]
-            for group in indices
+            {"index": it, "label": int(data.labels[it]), "answer": int(answers[it])}
+            for it, _ in shown
         ],
-        "PIXELS": _base64(packed(data.images[shown])),
-        "TESTED": {"images": len(data.labels), "wrong": wrong},
+        "PIXELS": _base64(b"".join(pixels for _, pixels in shown)),
+        "TESTED": {"images": len(data.labels), "wrong": len(wrong), "digits": len(examples)},
     }
     constants = (f"const {name} = {json.dumps(value)};\n" for name, value in written.items())
     assemble(path, TEMPLATE, {"network": "".join(constants)})
@@ -129,13 +132,14 @@ def chain(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
             if taken is not given:
                 raise UserError(f"{names[layer]} does not take what the layer before it gives")
             given = output
-        logits = given.flatten(start_dim=1)
-        if logits.shape != result.shape or not torch.equal(F.log_softmax(logits, dim=1), result):
+        if given.shape[1:] != (DIGITS, 1, 1):
+            raise UserError(f"the last layer gives {tuple(given.shape[1:])}, not 10 single numbers")
+        if not torch.equal(F.log_softmax(given.flatten(start_dim=1), dim=1), result):
             raise UserError("the network does not end in the log-softmax of its last layer")
     return [(names[layer], layer) for layer, *_ in steps]
 
 
-def described(name: str, layer: nn.Module) -> dict[str, Any]:
+def describe(name: str, layer: nn.Module) -> dict[str, Any]:
     """Tell a layer to the page, without its weights.
 
     Raises:
@@ -172,22 +176,16 @@ def _single(layer: nn.Module, attribute: str) -> float:
     return sides.pop()
 
 
-def examples(labels: Tensor) -> list[int]:
-    """Index the first image of each digit."""
-    return [int((labels == digit).nonzero()[0]) for digit in labels.unique()]
-
-
 def mistakes(labels: Tensor, log_probabilities: Tensor) -> list[int]:
-    """Index the images that are read wrong, the most confident first, `MOST_MISTAKES` at most."""
+    """Index the images that are read wrong, the most confident mistake first."""
     confidence, answers = log_probabilities.max(dim=1)
     wrong = (answers != labels).nonzero().flatten()
-    order = confidence[wrong].argsort(descending=True, stable=True)
-    return wrong[order][:MOST_MISTAKES].tolist()
+    return wrong[confidence[wrong].argsort(descending=True, stable=True)].tolist()
 
 
-def packed(images: Tensor) -> bytes:
-    """Pack uint8 images row by row: a run of up to 255 zeros becomes a zero and its length."""
-    pixels = images.cpu().numpy().tobytes()
+def packed(image: Tensor) -> bytes:
+    """Pack a uint8 image row by row: a run of up to 255 zeros becomes a zero and its length."""
+    pixels = image.cpu().numpy().tobytes()
     return re.sub(rb"\0{1,255}", lambda run: bytes([0, len(run[0])]), pixels)
 
 

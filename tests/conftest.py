@@ -17,6 +17,7 @@ import pytest
 import xlsxwriter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
 # Goes to each address in turn, and leaves in the document what its look then finds.
 PROBE = """
 <script>
@@ -33,6 +34,7 @@ PROBE = """
 })();
 </script>
 """
+
 mpl.use("Agg")
 # The batches of the tests are too small for several threads, which wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -24,13 +24,13 @@ function readImage(text) {
   return bytesOf(letters);
 }
 
-const PACKED = unpack(bytesOf(PIXELS));
-const [TEST_DIGITS, MISTAKES] = EXAMPLES.map((group) => group.map((digit) => ({ ...digit })));
-[...TEST_DIGITS, ...MISTAKES].forEach((digit, index) => {
-  digit.pixels = PACKED.subarray(index * SIDE ** 2, (index + 1) * SIDE ** 2);
-  digit.image = imageText(digit.pixels);
+const UNPACKED = unpack(bytesOf(PIXELS));
+const KNOWN = EXAMPLES.map((digit, index) => {
+  const pixels = UNPACKED.subarray(index * SIDE ** 2, (index + 1) * SIDE ** 2);
+  return { ...digit, pixels, image: imageText(pixels) };
 });
-const KNOWN = new Map([...MISTAKES, ...TEST_DIGITS].map((digit) => [digit.image, digit]));
+const TEST_DIGITS = KNOWN.slice(0, TESTED.digits);
+const MISTAKES = KNOWN.slice(TESTED.digits);
 
 // --- What is set -----------------------------------------------------------------------------------
 
@@ -73,7 +73,7 @@ function showReading() {
   const shares = [...values.at(-1)].map(Math.exp);
   const best = shares.indexOf(Math.max(...shares));
   const blank = image.every((ink) => ink === 0);
-  const known = KNOWN.get(settings.image);
+  const known = KNOWN.find((it) => it.image === settings.image);
   document.getElementById("answer").replaceChildren(...(blank
     ? [html("strong", {}, "–"), " draw a digit"]
     : [html("strong", {}, best), html("span", {}, ` ${percent(shares[best])} sure`, ...judged(known, best))]));
