@@ -254,8 +254,12 @@ STROKES = {  # in a square of 100 by 100, y downwards
     8: [[(66, 20), (46, 8), (32, 24), (66, 66), (56, 90), (34, 84), (34, 64), (66, 32), (64, 18)]],
     9: [[(70, 26), (50, 10), (32, 26), (40, 46), (66, 40), (70, 24), (66, 92)]],
 }
+# A browser without a screen paints now and then only, so a timer takes the place of its frames.
+FRAMES = """
+window.requestAnimationFrame = setTimeout;
+const frame = () => new Promise(setTimeout);
+"""
 DRAW = """
-const frame = () => new Promise(requestAnimationFrame);
 const box = pad.canvas.getBoundingClientRect();
 const send = (name, target, [x, y]) => target.dispatchEvent(new PointerEvent(name, {
   bubbles: true, pointerId: 7, clientX: box.left + x * box.width, clientY: box.top + y * box.width,
@@ -292,7 +296,9 @@ def drawn(look_around):
     """50 digits drawn by pointer on the tracked page: the canvas, the image, the answer of each."""
     generator = np.random.default_rng(1)
     digits = [moved(STROKES[digit % 10], generator) for digit in range(50)]
-    (found,) = look_around(TRACKED, [("pixel=0.0.0.0", DRAW.replace("DIGITS", json.dumps(digits)))])
+    (found,) = look_around(
+        TRACKED, [("pixel=0.0.0.0", FRAMES + DRAW.replace("DIGITS", json.dumps(digits)))]
+    )
     return found
 
 
@@ -311,7 +317,6 @@ def test_a_drawing_is_made_mnist_like_and_read_as_in_python(drawn):
 
 
 BY_HAND = """
-const frame = () => new Promise(requestAnimationFrame);
 const press = (id, key) => document.getElementById(id).dispatchEvent(
   new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
 const ink = () => image.reduce((one, other) => one + other);
@@ -344,7 +349,7 @@ return told;
 
 
 def test_keys_and_buttons_do_what_they_say(look_around):
-    (told,) = look_around(TRACKED, [("pixel=1.2.10.10", BY_HAND)])
+    (told,) = look_around(TRACKED, [("pixel=1.2.10.10", FRAMES + BY_HAND)])
     assert told["pixel"] == "1.3.11.10"
     assert told["map"] == "1.5.11.10"
     assert told["back"] == "1.5.11.10"  # however coarse the layers between
