@@ -71,8 +71,8 @@ function showPixel() {
   const { layer, map, row, column } = pixel;
   const { side, maps } = NETWORK[layer];
   const name = layer === 0 ? "the image" : `layer ${layer}, ${mapName(layer, map)}`;
-  document.getElementById("map-name").textContent =
-    `${name[0].toUpperCase()}${name.slice(1)}: row ${row + 1}, column ${column + 1} of ${side}×${side}`;
+  const where = side > 1 ? `: row ${row + 1}, column ${column + 1} of ${side}×${side}` : "";
+  document.getElementById("map-name").textContent = `${name[0].toUpperCase()}${name.slice(1)}${where}`;
   document.getElementById("seen-name").replaceChildren(...sightWords(square));
   showSliders(pixel, maps);
   document.getElementById("fact").replaceChildren(...whyWords(pixel));
