@@ -53,6 +53,12 @@ def other_network():
     )
 
 
+def trained():
+    model = Net()
+    model.load_state_dict(torch.load(ROOT / "results" / "net.pt", weights_only=True))
+    return model.eval()
+
+
 def shaken(model):
     """Give batch norm statistics that it could have from training, and all weights some size."""
     generator = torch.Generator().manual_seed(0)
@@ -100,6 +106,21 @@ def in_javascript(pixels):
     return json.dumps([text(image) for image in pixels])
 
 
+VISITS = []  # to the tracked page, all in one run of the browser, for its start takes the time
+
+
+def visit(addresses, look):
+    """Plan a visit to each address; what was seen there is then at `seen[...]` of the result."""
+    VISITS.extend((address, look) for address in addresses)
+    return slice(len(VISITS) - len(addresses), len(VISITS))
+
+
+@pytest.fixture(scope="module")
+def seen(look_around):
+    """What all the planned visits saw."""
+    return look_around(TRACKED, VISITS)
+
+
 # --- Its numbers --------------------------------------------------------------------------
 
 COMPUTE = "return {images}.map((text) => [...computeAll(readImage(text)).at(-1)])"
@@ -115,10 +136,9 @@ def assert_computes(look_around, page, model, pixels):
 
 
 def test_200_test_images_are_computed_as_by_pytorch(look_around, real_mnist):
-    model = Net()
-    model.load_state_dict(torch.load(ROOT / "results" / "net.pt", weights_only=True))
+    model = trained()
     _, data = utils.load_mnist(real_mnist, CPU, TRANSFORM, TRANSFORM)
-    assert_computes(look_around, TRACKED, model.eval(), data.images[:200])
+    assert_computes(look_around, TRACKED, model, data.images[:200])
 
 
 @pytest.mark.parametrize("network", [Net, other_network])
@@ -234,9 +254,11 @@ def test_what_a_pixel_says_adds_up_to_the_pixel(look_around, page_of, images):
             assert answer["parts"] == []
 
 
-def test_the_square_is_drawn_where_it_is(look_around):
-    visits = [(f"pixel={layer}.0.{place}.{place}", CORNERS) for layer, place in PLACES]
-    for drawn, right in look_around(TRACKED, visits):
+SQUARES = visit([f"pixel={layer}.0.{place}.{place}" for layer, place in PLACES], CORNERS)
+
+
+def test_the_square_is_drawn_where_it_is(seen):
+    for drawn, right in seen[SQUARES]:
         assert drawn == right
 
 
@@ -291,22 +313,16 @@ def moved(strokes, generator):
     ]
 
 
-@pytest.fixture(scope="module")
-def drawn(look_around):
-    """50 digits drawn by pointer on the tracked page: the canvas, the image, the answer of each."""
-    generator = np.random.default_rng(1)
-    digits = [moved(STROKES[digit % 10], generator) for digit in range(50)]
-    (found,) = look_around(
-        TRACKED, [("pixel=0.0.0.0", FRAMES + DRAW.replace("DIGITS", json.dumps(digits)))]
-    )
-    return found
+generator = np.random.default_rng(1)
+DIGITS = [moved(STROKES[digit % 10], generator) for digit in range(50)]
+DRAWN = visit(["pixel=0.0.0.0"], FRAMES + DRAW.replace("DIGITS", json.dumps(DIGITS)))
 
 
-def test_a_drawing_is_made_mnist_like_and_read_as_in_python(drawn):
-    model = Net()
-    model.load_state_dict(torch.load(ROOT / "results" / "net.pt", weights_only=True))
-    model.eval()
+def test_a_drawing_is_made_mnist_like_and_read_as_in_python(seen):
+    model = trained()
     answers = []
+    (drawn,) = seen[DRAWN]
+    assert len(drawn) == 50
     for canvas, image, answer in drawn:
         picture = Image.open(BytesIO(base64.b64decode(canvas.partition(",")[2]))).convert("L")
         right = mnist_like(picture)
@@ -348,8 +364,11 @@ return told;
 """
 
 
-def test_keys_and_buttons_do_what_they_say(look_around):
-    (told,) = look_around(TRACKED, [("pixel=1.2.10.10", FRAMES + BY_HAND)])
+HANDLED = visit(["pixel=1.2.10.10"], FRAMES + BY_HAND)
+
+
+def test_keys_and_buttons_do_what_they_say(seen):
+    (told,) = seen[HANDLED]
     assert told["pixel"] == "1.3.11.10"
     assert told["map"] == "1.5.11.10"
     assert told["back"] == "1.5.11.10"  # however coarse the layers between
@@ -377,9 +396,11 @@ return [...seen, settings.pixel];
 """
 
 
-def test_a_pixel_is_shown_while_the_mouse_is_there_and_chosen_by_a_click(look_around):
-    (seen,) = look_around(TRACKED, [("pixel=1.0.3.3", POINTED)])
-    assert seen == ["4.17.9.2", "1.0.3.3", "1.0.3.3", "4.17.9.2"]
+SHOWN = visit(["pixel=1.0.3.3"], POINTED)
+
+
+def test_a_pixel_is_shown_while_the_mouse_is_there_and_chosen_by_a_click(seen):
+    assert seen[SHOWN] == [["4.17.9.2", "1.0.3.3", "1.0.3.3", "4.17.9.2"]]
 
 
 FROM_STROKE_TO_PICTURE = """
@@ -395,8 +416,11 @@ return Math.min(...took);
 """
 
 
-def test_a_stroke_is_read_and_shown_in_50_ms(look_around):
-    assert look_around(TRACKED, [("pixel=1.0.3.3", FROM_STROKE_TO_PICTURE)])[0] < 50
+MILLISECONDS = visit(["pixel=1.0.3.3"], FROM_STROKE_TO_PICTURE)
+
+
+def test_a_stroke_is_read_and_shown_in_50_ms(seen):
+    assert seen[MILLISECONDS][0] < 50
 
 
 # --- Address ----------------------------------------------------------------------------------
@@ -417,8 +441,11 @@ return [document.getElementById("message").textContent,
 """
 
 
-def test_a_damaged_address_shows_the_start_and_says_so(look_around):
-    *told, after = look_around(TRACKED, [(it, TOLD) for it in [*DAMAGES, "pixel=5.1.2.3"]])
+DAMAGED = visit([*DAMAGES, "pixel=5.1.2.3"], TOLD)
+
+
+def test_a_damaged_address_shows_the_start_and_says_so(seen):
+    *told, after = seen[DAMAGED]
     for damage, (message, is_start) in zip(DAMAGES, told, strict=True):
         assert message.startswith("The address is damaged at “"), damage
         assert len(message) < 200
@@ -434,16 +461,16 @@ return [read.pixel, read.image === MISTAKES[0].image, damage, location.hash];
 """
 
 
-def test_an_address_brings_back_image_and_pixel_and_answers_other_tools(
-    browse, look_around, images
-):
-    ((pixel, same, damage, fragment),) = look_around(TRACKED, [("pixel=1.0.0.0", KEPT)])
+ADDRESS = visit(["pixel=1.0.0.0"], KEPT)
+
+
+def test_an_address_brings_back_image_and_pixel_and_answers_other_tools(browse, seen):
+    ((pixel, same, damage, fragment),) = seen[ADDRESS]
     assert (pixel, same, damage) == ("10.3.4.5", True, "")
     image = re.search(r"image=([\w-]+)", fragment)[1]
     pixels = torch.frombuffer(bytearray(base64.urlsafe_b64decode(image + "==")), dtype=torch.uint8)
-    model = Net()
-    model.load_state_dict(torch.load(ROOT / "results" / "net.pt", weights_only=True))
-    answer = log_probabilities(model.eval(), pixels.view(1, 1, 28, 28)).argmax()
+    model = trained()
+    answer = log_probabilities(model, pixels.view(1, 1, 28, 28)).argmax()
     document, complaints = browse(TRACKED, fragment.lstrip("#"))
     assert complaints == []
     found = re.search(r'<output id="answer">(.*?)</output>', document, re.DOTALL)[1]
@@ -520,8 +547,11 @@ return [...all].filter((it) => !named(it)).map((it) => it.outerHTML);
 """
 
 
-def test_whatever_can_be_reached_has_a_name(look_around):
-    assert look_around(TRACKED, [("pixel=1.0.0.0", NAMELESS)]) == [[]]
+NAMES = visit(["pixel=1.0.0.0"], NAMELESS)
+
+
+def test_whatever_can_be_reached_has_a_name(seen):
+    assert seen[NAMES] == [[]]
 
 
 @pytest.mark.parametrize("scheme", [0, 1])

@@ -46,6 +46,7 @@ const RULES = {
 
 let image; // 784 bytes, ink 255
 let values; // of every layer, from this image
+let telling = 0; // the timer of what a screen reader is told
 
 /** Compute what the changed settings change, and show it. */
 function apply(changes) {
@@ -77,6 +78,7 @@ function showReading() {
   document.getElementById("answer").replaceChildren(...(blank
     ? [html("strong", {}, "–"), " draw a digit"]
     : [html("strong", {}, best), html("span", {}, ` ${percent(shares[best])} sure`, ...judged(known, best))]));
+  tellWhenStill();
   shares.forEach((share, digit) => showBar(digit, blank ? 0 : share, !blank && digit === best));
   for (const id of ["given", "seen"]) {
     paintPixels(document.getElementById(id), Uint32Array.from(image, (ink) => colours.ink[ink]), SIDE);
@@ -84,6 +86,13 @@ function showReading() {
   for (const button of document.querySelectorAll(".thumbnails button")) {
     button.setAttribute("aria-pressed", button.value === settings.image);
   }
+}
+
+/** Let a screen reader tell the answer, once the hand is still. */
+function tellWhenStill() {
+  const [told, answer] = ["told", "answer"].map((id) => document.getElementById(id));
+  clearTimeout(telling);
+  telling = setTimeout(() => { told.textContent = answer.textContent; }, 500);
 }
 
 /** Say of a known image whether its answer is right. */

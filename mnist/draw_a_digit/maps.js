@@ -12,7 +12,7 @@ let colours = {}; // of this light or dark page
 const visible = new Set(); // layers on the screen
 
 function nameOf(layer) {
-  const { kind, kernel, side } = NETWORK[layer];
+  const { kind, kernel } = NETWORK[layer];
   const window_ = kernel > 1 || kind === "convolution" ? ` ${kernel}×${kernel}` : "";
   return layer === 0 ? "the image" : `${kind}${window_}`;
 }
@@ -23,7 +23,8 @@ function hintOf(layer) {
   if (kind === "convolution" && isOfDigits(layer)) return "one map for each digit: where it is seen";
   return {
     "image": "as the network gets it",
-    "convolution": `weighs ${kernel}×${kernel} pixels of all maps before it`,
+    "convolution": kernel === 1
+      ? "weighs one pixel of each map before it" : `weighs ${kernel}×${kernel} pixels of each map before it`,
     "ReLU": "negatives become 0",
     "batch norm": "brings each map to the same scale",
     "max pooling": `keeps the largest of ${kernel}×${kernel}`,
