@@ -109,11 +109,15 @@ def browse(tmp_path_factory):
     if browser is None:
         pytest.skip("Chromium is not installed")
 
-    def open_(page: Path, fragment: str = "", *options: str) -> tuple[str, list[str]]:
+    def open_(
+        page: Path, fragment: str = "", *options: str, budget: int | None = 5000
+    ) -> tuple[str, list[str]]:
         profile = tmp_path_factory.mktemp("profile")
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
         command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
-        command += ["--virtual-time-budget=5000", *options, f"{page.as_uri()}#{fragment}"]
+        if budget is not None:
+            command.append(f"--virtual-time-budget={budget}")
+        command += [*options, f"{page.as_uri()}#{fragment}"]
         done = subprocess.run(command, capture_output=True, timeout=60, check=True)
         logged = done.stderr.decode(errors="replace").splitlines()
         return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]

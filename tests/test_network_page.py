@@ -404,23 +404,26 @@ def test_a_pixel_is_shown_while_the_mouse_is_there_and_chosen_by_a_click(seen):
 
 
 FROM_STROKE_TO_PICTURE = """
-const took = [];
-for (let run = 0; run < 12; run++) {
+<script>
+for (const layer of [0, 1, 2, 3, 4]) visible.add(layer);
+const took = Array.from({ length: 40 }, (_, run) => {
   drawing = { strokes: [[[60, 40], [220, 50], [120 + run, 240]]] };
   const began = performance.now();
   onPad = imageText(readDrawing());
   apply({ image: onPad });
-  took.push(performance.now() - began);
-}
-return Math.min(...took);
+  return performance.now() - began;
+});
+document.body.replaceChildren(html("pre", { id: "took" }, Math.min(...took)));
+</script>
 """
 
 
-MILLISECONDS = visit(["pixel=1.0.3.3"], FROM_STROKE_TO_PICTURE)
-
-
-def test_a_stroke_is_read_and_shown_in_50_ms(seen):
-    assert seen[MILLISECONDS][0] < 50
+def test_a_stroke_is_read_and_shown_in_50_ms(browse, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(TRACKED.read_text(encoding="utf-8") + FROM_STROKE_TO_PICTURE, encoding="utf-8")
+    document, _ = browse(page, "", budget=None)  # the time of a budget does not pass in scripts
+    took = float(re.search(r'id="took">([\d.]+)<', document)[1])
+    assert 0 < took < 50
 
 
 # --- Address ----------------------------------------------------------------------------------

@@ -36,11 +36,10 @@ function mnistLike(grey, side) {
 /** Tell ink (up to 1) from paper (0), whichever is darker. */
 function inkOf(grey, side) {
   const contrast = contrastOf(grey, side);
-  const sorted = contrast.slice().sort();
-  const [low, high] = [percentile(sorted, 1), percentile(sorted, 99)];
+  const [low, high] = [percentile(contrast, 1), percentile(contrast, 99)];
   const sign = high < -low ? -1 : 1;
   const strongest = Math.max(high, -low);
-  const rim = new Float64Array(rimOf(side).map((index) => Math.abs(contrast[index]))).sort();
+  const rim = new Float64Array(rimOf(side).map((index) => Math.abs(contrast[index])));
   const visible = strongest >= 10 && strongest >= 8 * percentile(rim, 50);
   for (let index = 0; index < contrast.length; index++) {
     const ink = Math.min((sign * contrast[index]) / strongest, 1);
@@ -87,10 +86,23 @@ function rimOf(side) {
   return indices;
 }
 
-function percentile(sorted, percent) {
-  const place = (percent / 100) * (sorted.length - 1);
-  const low = sorted[Math.floor(place)];
-  return low + (sorted[Math.ceil(place)] - low) * (place % 1);
+function percentile(values, percent) {
+  const place = (percent / 100) * (values.length - 1);
+  const low = ranked(values, Math.floor(place));
+  return low + (ranked(values, Math.ceil(place)) - low) * (place % 1);
+}
+
+/** Find the value that would be at `rank` if they were sorted, which would take too long. */
+function ranked(values, rank) {
+  const pivot = values[values.length >> 1];
+  let [below, above] = [0, 0];
+  for (let index = 0; index < values.length; index++) {
+    if (values[index] < pivot) below += 1;
+    if (values[index] > pivot) above += 1;
+  }
+  const upTo = values.length - above;
+  if (rank < below) return ranked(values.filter((value) => value < pivot), rank);
+  return rank < upTo ? pivot : ranked(values.filter((value) => value > pivot), rank - upTo);
 }
 
 function boundsOf(ink, side) {
