@@ -18,10 +18,9 @@ from backprop.network import (
     partial,
     updated,
 )
-from common import write_whole
+from common.page import assemble
 
 TEMPLATE = Path(__file__).with_name("page.html")
-PLACE_OF_FORMULAS = "// (the formulas, written by page.py)\n"
 MOST_STEPS = 1000  # that the page computes
 
 # A row in JavaScript, and one that leaves gaps for the numbers.
@@ -40,9 +39,8 @@ def write_page(
         learning_rates: the stops of the slider, whose curves stand behind the error's.
         steps: how many times the weights move, at most `MOST_STEPS` here.
     """
-    template = TEMPLATE.read_text(encoding="utf-8")
     script = formulas_script(problem, learning_rates, min(steps, MOST_STEPS))
-    write_whole(path, template.replace(PLACE_OF_FORMULAS, script).encode())
+    assemble(path, TEMPLATE, {"formulas": script})
 
 
 def formulas_script(problem: Problem, learning_rates: Sequence[float], steps: int) -> str:

@@ -55,9 +55,13 @@ def mnist_like(image: Image.Image) -> Tensor:
     if len(rows) == 0:
         raise UserError("no digit stands out from the paper: draw it thicker or darker")
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    digit = Image.fromarray((255 * box).astype(np.uint8))
+    digit = Image.fromarray(np.rint(255 * box).astype(np.uint8))
     scale = DIGIT_SIZE / max(digit.size)
-    digit = digit.resize([max(1, round(side * scale)) for side in digit.size], Image.LANCZOS)
+    width, height = (max(1, round(side * scale)) for side in digit.size)
+    # Pillow's versions differ in which way they go first, and so in the pixels.
+    digit = digit.resize((width, digit.height), Image.LANCZOS).resize(
+        (width, height), Image.LANCZOS
+    )
     pixels = np.asarray(digit, dtype=float)
     top, left = (
         round(FIELD_SIZE / 2 - (pixels.sum(axis=1 - axis) @ (np.arange(size) + 0.5)) / pixels.sum())

@@ -4,7 +4,10 @@ What takes long to import is imported where it is used: the process that only ha
 to the cores can do without, and starts seconds earlier.
 """
 
+import html
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,6 +15,25 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 import xlsxwriter
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# Goes to each address in turn, and leaves in the document what its look then finds.
+PROBE = """
+<script>
+(async () => {
+  const found = [];
+  for (const [address, look] of [VISITS]) {
+    const gone = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
+    history.replaceState(null, "", "#");
+    location.hash = address;
+    await gone;
+    found.push(await look());
+  }
+  document.body.replaceChildren(html("pre", { id: "found" }, JSON.stringify(found)));
+})();
+</script>
+"""
 
 mpl.use("Agg")
 # The batches of the tests are too small for several threads, which wait for one another.
@@ -78,6 +100,47 @@ def recalculate(tmp_path_factory):
         return folder / path.name
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browse(tmp_path_factory):
+    """Open an address in the browser; gives the document it leaves, and what it complains of."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        pytest.skip("Chromium is not installed")
+
+    def open_(
+        page: Path, fragment: str = "", *options: str, budget: int | None = 5000
+    ) -> tuple[str, list[str]]:
+        profile = tmp_path_factory.mktemp("profile")
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
+        command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
+        if budget is not None:
+            command.append(f"--virtual-time-budget={budget}")
+        command += [*options, f"{page.as_uri()}#{fragment}"]
+        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+        logged = done.stderr.decode(errors="replace").splitlines()
+        return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]
+
+    return open_
+
+
+@pytest.fixture(scope="session")
+def look_around(browse, tmp_path_factory):
+    """Go to addresses of a page with a look at each, in one run of the browser; what is seen."""
+
+    def see(page: Path, visits: list[tuple[str, str]]) -> list:
+        written = ",".join(
+            f"[{json.dumps(address)}, async () => {{{look}}}]" for address, look in visits
+        )
+        copy = tmp_path_factory.mktemp("probe") / "page.html"
+        script = PROBE.replace("VISITS", written)
+        copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
+        document, complaints = browse(copy)
+        assert complaints == []
+        return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
+
+    return see
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """The page in a real browser, headless: its numbers, its derivation, its address, its silence."""
 
 import html
-import json
 import re
-import shutil
-import subprocess
-from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
@@ -17,15 +13,12 @@ from hypothesis import strategies as st
 from backprop.__main__ import main
 from backprop.explain import explanation
 from backprop.network import COLUMNS, LEARNING_RATES, WEIGHTS, Problem, descend
-from backprop.page import TEMPLATE, edges, write_page
+from backprop.page import edges, write_page
 from backprop.pictures import EDGES
 from tests.digits import ROOT
 from tests.workbooks import table_of, without_values
 
 TRACKED = ROOT / "backprop" / "Back_Propagation.html"
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 numbers = st.floats(-2, 2).map(lambda value: round(value, 3))
 problems = st.builds(
     Problem,
@@ -34,22 +27,6 @@ problems = st.builds(
     weights=st.tuples(*[numbers] * 8),
 )
 
-# Goes to each address in turn, and leaves in the document what its look then finds.
-PROBE = """
-<script>
-(async () => {
-  const found = [];
-  for (const [address, look] of [VISITS]) {
-    const gone = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
-    history.replaceState(null, "", "#");
-    location.hash = address;
-    await gone;
-    found.push(look());
-  }
-  document.body.replaceChildren(html("pre", { id: "found" }, JSON.stringify(found)));
-})();
-</script>
-"""
 SEE_ROWS = """
   const rows = {};
   for (const table of document.querySelectorAll("#row table")) {
@@ -69,35 +46,11 @@ SEE_DERIVATION = """
 
 
 @pytest.fixture(scope="module")
-def browse(tmp_path_factory):
-    """Open an address in the browser; gives the document it leaves, and what it complains of."""
-    if BROWSER is None:
-        pytest.skip("Chromium is not installed")
-
-    def open_(page: Path, fragment: str = "", *options: str) -> tuple[str, list[str]]:
-        profile = tmp_path_factory.mktemp("profile")
-        command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
-        command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
-        command += ["--virtual-time-budget=5000", *options, f"{page.as_uri()}#{fragment}"]
-        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
-        logged = done.stderr.decode(errors="replace").splitlines()
-        return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]
-
-    return open_
-
-
-@pytest.fixture(scope="module")
-def probe(browse, tmp_path_factory):
-    """Go to addresses with a look at each, in one run of the browser; gives what is seen."""
+def probe(look_around):
+    """Go to addresses of the page, with a look at each."""
 
     def see(visits, page=TRACKED):
-        written = ",".join(f"[{json.dumps(address)}, () => {{{look}}}]" for address, look in visits)
-        copy = tmp_path_factory.mktemp("probe") / "page.html"
-        script = PROBE.replace("VISITS", written)
-        copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
-        document, complaints = browse(copy, "weight=w2")
-        assert complaints == []
-        return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
+        return look_around(page, visits)
 
     return see
 
@@ -445,8 +398,8 @@ def contrast(one, other):
 
 @pytest.mark.parametrize("scheme", [0, 1])
 def test_text_has_the_contrast_of_wcag_aa(scheme):
-    block = re.findall(r":root \{(.*?)\}", TEMPLATE.read_text(encoding="utf-8"), re.DOTALL)[scheme]
-    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", block))
+    blocks = re.findall(r":root \{(.*?)\}", TRACKED.read_text(encoding="utf-8"), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", "".join(blocks[scheme::2])))
     inks = ["text", "muted", "accent", "positive", "negative", "wrong", "first-path", "second-path"]
     pairs = [(ink, ground) for ink in inks for ground in ("card", "page")] + [
         ("on-accent", "accent")

@@ -1,0 +1,70 @@
+"""The command line: `python -m mnist page` writes the page of a trained network."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from common import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m mnist", description="Part 2's own files.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    page = commands.add_parser(
+        "page", help="write the page on which one draws a digit and sees the network read it"
+    )
+    page.add_argument(
+        "--weights", type=Path, default=ROOT / "results" / "net.pt", metavar="FILE",
+        help="as a run leaves them; default: results/net.pt",
+    )  # fmt: skip
+    page.add_argument(
+        "--out", type=Path, default=ROOT / "mnist" / "Draw_a_Digit.html", metavar="FILE",
+        help="default: mnist/Draw_a_Digit.html",
+    )  # fmt: skip
+    page.add_argument(
+        "--data", type=Path, default=ROOT / "data", metavar="DIR",
+        help="where MNIST is, or is put; default: data",
+    )  # fmt: skip
+    return parser
+
+
+def page(weights: Path, out: Path, data_dir: Path) -> None:
+    """Write the page of these weights, judged on the test set.
+
+    Raises:
+        UserError: if MNIST or the weights cannot be had, or the page not be written.
+    """
+    import torch
+    from torchvision import transforms
+
+    import utils
+    from mnist.page import write_page
+    from model import Net
+
+    cpu = torch.device("cpu")
+    transform = transforms.Compose([utils.to_unit_range, utils.normalise])
+    _, data = utils.load_mnist(data_dir, cpu, transform, transform)
+    loader = utils.make_loader(data, batch_size=1000)
+    model = utils.place(Net(), cpu)
+    utils.load_weights(model, cpu, loader, os.path.relpath(weights))
+    write_page(out, model, data, utils.predict(model, loader))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives its exit code."""
+    parsed = make_parser().parse_args(arguments)
+    try:
+        page(parsed.weights, parsed.out, parsed.data)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(os.path.relpath(parsed.out))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""The page: draw a digit, see what every layer makes of it, and what each of its pixels sees."""
+
+import base64
+import copy
+import json
+import re
+from dataclasses import dataclass, field
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from common import UserError
+from common.page import assemble
+
+TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
+ROOM = 40_000  # bytes of packed images, so that the page stays under 250 KB with any weights
+DIGITS = 10
+
+
+class Images(Protocol):
+    """Images with their labels, and what is done to them before the network gets them."""
+
+    images: Tensor  # uint8, shape (N, 1, 28, 28)
+    labels: Tensor  # int64, shape (N,)
+
+    def transform(self, images: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What the page has to know of a layer of one kind.
+
+    Args:
+        name: of the function in network.js that computes it.
+        numbers: attributes that the page gets as they are, the same in height and width.
+        tensors: attributes with weights.
+        fixed: the attributes for which the page knows one value only.
+    """
+
+    name: str
+    numbers: dict[str, str] = field(default_factory=dict)  # here: in PyTorch
+    tensors: tuple[str, ...] = ()
+    fixed: dict[str, Any] = field(default_factory=dict)
+
+
+WINDOW = {"kernel": "kernel_size", "stride": "stride", "padding": "padding"}
+KINDS = {
+    nn.Conv2d: Kind(
+        "convolution",
+        {"maps": "out_channels", **WINDOW},
+        ("weight", "bias"),
+        {"groups": 1, "dilation": 1, "padding_mode": "zeros"},
+    ),
+    nn.ReLU: Kind("ReLU"),
+    nn.BatchNorm2d: Kind(
+        "batch norm",
+        {"epsilon": "eps"},
+        ("weight", "bias", "running_mean", "running_var"),
+        {"affine": True, "track_running_stats": True},
+    ),
+    nn.MaxPool2d: Kind("max pooling", WINDOW, fixed={"dilation": 1, "ceil_mode": False}),
+    nn.Dropout: Kind("dropout"),
+    nn.AvgPool2d: Kind(
+        "average pooling",
+        WINDOW,
+        fixed={"ceil_mode": False, "count_include_pad": True, "divisor_override": None},
+    ),
+}
+
+
+def write_page(path: str | Path, model: nn.Module, data: Images, log_probabilities: Tensor) -> None:
+    """Write the page of a network; the same weights and answers give the same bytes.
+
+    Args:
+        model: a chain of layers of the `KINDS`, ending in log-softmax.
+        data: the first image of each digit goes into the page, and those that the network gets
+            wrong, the most confident mistakes first, as many as there is room for.
+        log_probabilities: of each image of `data`, in its order; shape (N, 10).
+
+    Raises:
+        UserError: if the network is not such a chain, or the file cannot be written.
+    """
+    model = copy.deepcopy(model).cpu().eval()
+    layers = chain(model, data.transform(data.images[:1]).cpu())
+    described = [describe(name, layer) for name, layer in layers]
+    grey = torch.arange(256, dtype=torch.uint8, device=data.images.device)
+    weights = [data.transform(grey.view(-1, 1, 1, 1))]
+    weights += [tensor for _, layer in layers for tensor in tensors(layer)]
+    answers = log_probabilities.argmax(dim=1)
+    examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
+    wrong = mistakes(data.labels, log_probabilities)
+    shown = [(index, packed(data.images[index])) for index in examples + wrong]
+    sizes = accumulate(len(pixels) for _, pixels in shown)
+    shown = [it for it, size in zip(shown, sizes, strict=True) if size <= ROOM]
+    written = {
+        "LAYERS": described,
+        "WEIGHTS": _base64(b"".join(map(_float32, weights))),
+        "EXAMPLES": [
+            {"index": it, "label": int(data.labels[it]), "answer": int(answers[it])}
+            for it, _ in shown
+        ],
+        "PIXELS": _base64(b"".join(pixels for _, pixels in shown)),
+        "TESTED": {"images": len(data.labels), "wrong": len(wrong), "digits": len(examples)},
+    }
+    constants = (f"const {name} = {json.dumps(value)};\n" for name, value in written.items())
+    assemble(path, TEMPLATE, {"network": "".join(constants)})
+
+
+def chain(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
+    """List the layers with their names in the order in which an image goes through them.
+
+    Raises:
+        UserError: unless each takes what the one before gave, and log-softmax follows the last.
+    """
+    names = {layer: name for name, layer in model.named_modules()}
+    steps = []
+
+    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        steps.append((layer, inputs[0], output))
+
+    for layer in names:
+        if not list(layer.children()):
+            layer.register_forward_hook(note)
+    with torch.inference_mode():
+        result = model(image)
+        given = image
+        for layer, taken, output in steps:
+            if taken is not given:
+                raise UserError(f"{names[layer]} does not take what the layer before it gives")
+            given = output
+        if given.shape[1:] != (DIGITS, 1, 1):
+            raise UserError(f"the last layer gives {tuple(given.shape[1:])}, not 10 single numbers")
+        if not torch.equal(F.log_softmax(given.flatten(start_dim=1), dim=1), result):
+            raise UserError("the network does not end in the log-softmax of its last layer")
+    return [(names[layer], layer) for layer, *_ in steps]
+
+
+def describe(name: str, layer: nn.Module) -> dict[str, Any]:
+    """Tell a layer to the page, without its weights.
+
+    Raises:
+        UserError: if the page knows no such layer.
+    """
+    kind = _kind(layer)
+    for attribute, value in kind.fixed.items():
+        if getattr(layer, attribute) not in (value, (value, value)):
+            raise UserError(f"the page knows no {kind.name} with another {attribute}: {layer}")
+    block, _, _ = name.rpartition(".")
+    numbers = {here: _single(layer, there) for here, there in kind.numbers.items()}
+    return {"kind": kind.name, "block": block, **numbers}
+
+
+def tensors(layer: nn.Module) -> list[Tensor]:
+    """List a layer's weights; a convolution without bias has one of zeros."""
+    found = [getattr(layer, name) for name in _kind(layer).tensors]
+    return [torch.zeros(layer.out_channels) if it is None else it for it in found]
+
+
+def _kind(layer: nn.Module) -> Kind:
+    if type(layer) not in KINDS:
+        known = ", ".join(kind.__name__ for kind in KINDS)
+        raise UserError(f"the page knows no layer such as {layer}, only {known}")
+    return KINDS[type(layer)]
+
+
+def _single(layer: nn.Module, attribute: str) -> float:
+    """Give an attribute of height and width that is the same for both."""
+    value = getattr(layer, attribute)
+    sides = set(value if isinstance(value, tuple) else (value,))
+    if len(sides) > 1 or isinstance(value, str):
+        raise UserError(f"the page knows only one {attribute} for height and width: {layer}")
+    return sides.pop()
+
+
+def mistakes(labels: Tensor, log_probabilities: Tensor) -> list[int]:
+    """Index the images that are read wrong, the most confident mistake first."""
+    confidence, answers = log_probabilities.max(dim=1)
+    wrong = (answers != labels).nonzero().flatten()
+    return wrong[confidence[wrong].argsort(descending=True, stable=True)].tolist()
+
+
+def packed(image: Tensor) -> bytes:
+    """Pack a uint8 image row by row: a run of up to 255 zeros becomes a zero and its length."""
+    pixels = image.cpu().numpy().tobytes()
+    return re.sub(rb"\0{1,255}", lambda run: bytes([0, len(run[0])]), pixels)
+
+
+def _float32(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().astype("<f4").tobytes()
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()

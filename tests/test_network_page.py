@@ -1,0 +1,629 @@
+"""The page of the network in a real browser: its numbers against PyTorch's, its drawing."""
+
+import base64
+import copy
+import json
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import nn
+from torchvision import transforms
+
+import utils
+from common import UserError
+from mnist.__main__ import main
+from mnist.own_image import mnist_like
+from mnist.page import write_page
+from model import Net
+from tests.digits import CPU, ROOT
+from tests.test_page import contrast
+
+TRACKED = ROOT / "mnist" / "Draw_a_Digit.html"
+TRANSFORM = transforms.Compose([utils.to_unit_range, utils.normalise])
+
+
+class Chain(nn.Module):
+    """Layers in a row, then log-softmax."""
+
+    def __init__(self, *layers):
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images):
+        return F.log_softmax(self.layers(images).flatten(start_dim=1), dim=1)
+
+
+def other_network():
+    """Layers of the known kinds, with other sizes than Net's in everything."""
+    return Chain(
+        nn.Conv2d(1, 5, 5, stride=2, padding=2, bias=False),  # 5 x 14 x 14
+        nn.BatchNorm2d(5),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2, padding=1),  # 5 x 7 x 7
+        nn.Conv2d(5, 7, 2),  # 7 x 6 x 6
+        nn.Dropout(0.5),
+        nn.AvgPool2d(2, padding=1),  # 7 x 4 x 4
+        nn.Conv2d(7, 10, 3, padding=1),  # 10 x 4 x 4
+        nn.AvgPool2d(4),
+    )
+
+
+def trained():
+    model = Net()
+    model.load_state_dict(torch.load(ROOT / "results" / "net.pt", weights_only=True))
+    return model.eval()
+
+
+def shaken(model):
+    """Give batch norm statistics that it could have from training, and all weights some size."""
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in model.state_dict().items():
+        if name.endswith("running_mean"):
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+        elif name.endswith("running_var"):
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.2)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def images(digits):
+    """The small data's test images."""
+    raw = digits / "MNIST" / "raw"
+    pixels, labels = utils.dataset._read_pair(
+        raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"
+    )
+    return utils.ImageBatches(pixels, labels, TRANSFORM)
+
+
+@pytest.fixture(scope="module")
+def page_of(images, tmp_path_factory):
+    """Write the page of a network, with the small data's images."""
+
+    def write(model, name="page.html"):
+        path = tmp_path_factory.mktemp("page") / name
+        write_page(path, model, images, log_probabilities(model, images.images))
+        return path
+
+    return write
+
+
+def log_probabilities(model, pixels):
+    with torch.inference_mode():
+        return model(TRANSFORM(pixels))
+
+
+def text(pixels):
+    """An image as the page's address has it."""
+    return base64.urlsafe_b64encode(bytes(pixels.flatten().tolist())).decode()
+
+
+def in_javascript(pixels):
+    return json.dumps([text(image) for image in pixels])
+
+
+VISITS = []  # to the tracked page, all in one run of the browser, for its start takes the time
+
+
+def visit(addresses, look):
+    """Plan a visit to each address; what was seen there is then at `seen[...]` of the result."""
+    VISITS.extend((address, look) for address in addresses)
+    return slice(len(VISITS) - len(addresses), len(VISITS))
+
+
+@pytest.fixture(scope="module")
+def seen(look_around):
+    """What all the planned visits saw."""
+    return look_around(TRACKED, VISITS)
+
+
+# --- Its numbers --------------------------------------------------------------------------
+
+COMPUTE = "return {images}.map((text) => [...computeAll(readImage(text)).at(-1)])"
+
+
+def assert_computes(look_around, page, model, pixels):
+    (computed,) = look_around(
+        page, [("pixel=0.0.0.0", COMPUTE.format(images=in_javascript(pixels)))]
+    )
+    right = log_probabilities(model, pixels)
+    np.testing.assert_allclose(computed, right, rtol=0, atol=1e-4)
+    assert np.argmax(computed, axis=1).tolist() == right.argmax(dim=1).tolist()
+
+
+def test_200_test_images_are_computed_as_by_pytorch(look_around, real_mnist):
+    model = trained()
+    _, data = utils.load_mnist(real_mnist, CPU, TRANSFORM, TRANSFORM)
+    assert_computes(look_around, TRACKED, model, data.images[:200])
+
+
+@pytest.mark.parametrize("network", [Net, other_network])
+def test_own_weights_and_other_layers_are_computed_as_by_pytorch(
+    network, look_around, page_of, images
+):
+    torch.manual_seed(3)
+    model = shaken(network())
+    assert_computes(look_around, page_of(model), model, images.images[:50])
+
+
+@pytest.fixture(scope="module")
+def positive():
+    """A network whose gradients are nowhere 0: weights above 0, means in place of maxima."""
+    model = Net().double().eval()
+    for parameter in model.parameters():
+        parameter.data.abs_().add_(0.01)
+    mean = nn.AvgPool2d(2)
+    model.shrink1[0] = mean
+    return model
+
+
+CONES = """
+const squares = NETWORK.map(({ side }, layer) => Array.from({ length: side ** 2 }, (_, index) => {
+  const [row, column] = [Math.floor(index / side), index % side];
+  const { top, left, size } = cone({ layer, row, column })[0];
+  return [top, left, size];
+}));
+return squares;
+"""
+
+
+def test_every_pixel_sees_the_square_that_autograd_finds(look_around, page_of, positive):
+    (cones,) = look_around(page_of(shaken(Net())), [("pixel=0.0.0.0", CONES)])
+    blocks = (positive.edges, positive.shrink1, positive.strokes, positive.shrink2, positive.digits)
+    layers = [layer for block in blocks for layer in block]
+    assert len(cones) == 1 + len(layers) + 1
+    for count, seen in enumerate(cones[1:-1], start=1):
+        pixels = torch.ones(len(seen), 1, 28, 28, dtype=torch.double, requires_grad=True)
+        output = nn.Sequential(*layers[:count])(pixels)
+        side = output.shape[-1]
+        assert side**2 == len(seen)
+        own = output.sum(dim=1).flatten(start_dim=1).diagonal()
+        (gradients,) = torch.autograd.grad(own.sum(), pixels)
+        assert len({size for *_, size in seen}) == 1
+        for gradient, (top, left, size) in zip(gradients[:, 0], seen, strict=True):
+            square = np.zeros((28, 28), bool)
+            square[max(top, 0) : top + size, max(left, 0) : left + size] = True
+            assert np.array_equal(gradient != 0, square)
+    assert cones[-1] == cones[-2]  # log-softmax
+
+
+CORNERS = """
+const { layer, row, column } = readPixel(settings.pixel);
+const box = document.querySelector("#seen-mark .mark");
+const drawn = ["y", "x", "width", "height"].map((name) => Number(box.getAttribute(name)));
+const { top, left, size } = cone({ layer, row, column })[0];
+return [drawn, [top, left, size, size]];
+"""
+PLACES = [
+    (layer, place)
+    for layer, side in ((1, 28), (7, 14), (13, 10), (22, 6))
+    for place in (0, side - 1)
+]
+
+
+def values_of_layers(model, pixels):
+    """What each layer gives for one image, the image as normalised first, the answer last."""
+    values = [TRANSFORM(pixels[None])]
+    with torch.inference_mode():
+        for block in model.children():
+            for layer in block:
+                values.append(layer(values[-1]))
+        values.append(F.log_softmax(values[-1], dim=1))
+    return [value[0].numpy() for value in values]
+
+
+ASK = """
+const all = (within, looks) => [...within.querySelectorAll(looks)];
+const numbers = (grid) => all(grid, "span").map((it) => Number(it.title) || 0);
+const how = document.getElementById("how");
+return {
+  total: Number(how.querySelector(".total").value),
+  parts: all(how, ".part").map((it) => Number(it.value)),
+  terms: all(how, ".term").map((it) => all(it, ".grid").map(numbers)),
+};
+"""
+
+
+def test_what_a_pixel_says_adds_up_to_the_pixel(look_around, page_of, images):
+    torch.manual_seed(4)
+    model = shaken(Net())
+    pixels = images.images[5]
+    values = values_of_layers(model, pixels)
+    generator = np.random.default_rng(0)
+    asked = [
+        (layer, *map(int, generator.integers(value.shape)))
+        for layer, value in enumerate(values)
+        for _ in range(3)
+    ]
+    addresses = [f"image={text(pixels)}&pixel={'.'.join(map(str, it))}" for it in asked]
+    told = look_around(page_of(model), [(address, ASK) for address in addresses])
+    layers = [layer for block in model.children() for layer in block]
+    for (layer, *place), answer in zip(asked, told, strict=True):
+        value = values[layer][tuple(place)]
+        assert answer["total"] == pytest.approx(value, abs=1e-4)
+        if layer and layer <= len(layers) and isinstance(layers[layer - 1], nn.Conv2d):
+            assert sum(answer["parts"]) == pytest.approx(value, abs=1e-4)
+            assert len(answer["terms"]) == min(3, layers[layer - 1].in_channels)
+            for (window, kernel), part in zip(answer["terms"], answer["parts"], strict=False):
+                assert np.dot(window, kernel) == pytest.approx(part, abs=1e-4)
+        else:
+            assert answer["parts"] == []
+
+
+SQUARES = visit([f"pixel={layer}.0.{place}.{place}" for layer, place in PLACES], CORNERS)
+
+
+def test_the_square_is_drawn_where_it_is(seen):
+    for drawn, right in seen[SQUARES]:
+        assert drawn == right
+
+
+# --- Drawing --------------------------------------------------------------------------------
+
+STROKES = {  # in a square of 100 by 100, y downwards
+    0: [[(50, 8), (28, 20), (22, 50), (30, 82), (50, 92), (72, 80), (78, 50), (70, 20), (50, 8)]],
+    1: [[(42, 20), (54, 8), (52, 92)]],
+    2: [[(26, 28), (38, 12), (62, 12), (72, 30), (58, 54), (26, 90), (78, 88)]],
+    3: [[(28, 14), (60, 10), (70, 28), (48, 46), (72, 64), (66, 86), (28, 90)]],
+    4: [[(36, 10), (26, 54), (76, 52)], [(64, 14), (60, 92)]],
+    5: [[(72, 10), (36, 10), (32, 44), (62, 44), (74, 64), (62, 88), (28, 88)]],
+    6: [[(62, 8), (38, 36), (28, 68), (42, 90), (66, 84), (68, 62), (46, 56), (30, 70)]],
+    7: [[(24, 14), (76, 12), (54, 52), (44, 92)]],
+    8: [[(66, 20), (46, 8), (32, 24), (66, 66), (56, 90), (34, 84), (34, 64), (66, 32), (64, 18)]],
+    9: [[(70, 26), (50, 10), (32, 26), (40, 46), (66, 40), (70, 24), (66, 92)]],
+}
+# A browser without a screen paints now and then only, so a timer takes the place of its frames.
+FRAMES = """
+window.requestAnimationFrame = setTimeout;
+const frame = () => new Promise(setTimeout);
+"""
+DRAW = """
+const box = pad.canvas.getBoundingClientRect();
+const send = (name, target, [x, y]) => target.dispatchEvent(new PointerEvent(name, {
+  bubbles: true, pointerId: 7, clientX: box.left + x * box.width, clientY: box.top + y * box.width,
+}));
+const found = [];
+for (const strokes of DIGITS) {
+  document.getElementById("clear").click();
+  for (const stroke of strokes) {
+    send("pointerdown", pad.canvas, stroke[0]);
+    for (const point of stroke.slice(1)) send("pointermove", document.body, point);
+    send("pointerup", document.body, stroke.at(-1));
+  }
+  await frame();
+  await frame();
+  const answer = document.getElementById("answer").textContent;
+  found.push([pad.canvas.toDataURL(), settings.image, answer]);
+}
+return found;
+"""
+
+
+def moved(strokes, generator):
+    """Strokes in the unit square, turned, slanted, made smaller and shifted at random."""
+    angle, size, shear = generator.uniform((-0.15, 0.4, -0.15), (0.15, 0.8, 0.15))
+    turn = [[np.cos(angle), shear - np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    middle = 0.5 + generator.uniform(-0.12, 0.12, 2) * (1 - size)
+    return [
+        (middle + size * (np.array(it) / 100 - 0.5) @ np.transpose(turn)).tolist() for it in strokes
+    ]
+
+
+generator = np.random.default_rng(1)
+DIGITS = [moved(STROKES[digit % 10], generator) for digit in range(50)]
+DRAWN = visit(["pixel=0.0.0.0"], FRAMES + DRAW.replace("DIGITS", json.dumps(DIGITS)))
+
+
+def test_a_drawing_is_made_mnist_like_and_read_as_in_python(seen):
+    model = trained()
+    answers = []
+    (drawn,) = seen[DRAWN]
+    assert len(drawn) == 50
+    for canvas, image, answer in drawn:
+        picture = Image.open(BytesIO(base64.b64decode(canvas.partition(",")[2]))).convert("L")
+        right = mnist_like(picture)
+        assert text(right).rstrip("=") == image
+        answers.append(int(log_probabilities(model, right[None]).argmax()))
+        assert answer.startswith(str(answers[-1]))
+    assert len(set(answers)) == 10
+
+
+BY_HAND = """
+const press = (id, key) => document.getElementById(id).dispatchEvent(
+  new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+const ink = () => image.reduce((one, other) => one + other);
+const click = async (id) => { document.getElementById(id).click(); await frame(); await frame(); };
+const told = {};
+for (const key of ["ArrowRight", "ArrowDown", "PageDown", "ArrowLeft"]) press("map", key);
+told.pixel = settings.pixel;
+const slide = (id, value) => {
+  const slider = document.getElementById(id);
+  slider.value = value;
+  slider.dispatchEvent(new Event("input"));
+};
+slide("map-number", 5);
+told.map = settings.pixel;
+for (const layer of [22, 24, 1]) slide("layer", layer);
+told.back = settings.pixel;
+await click("clear");
+told.cleared = [ink(), document.getElementById("answer").textContent];
+for (const key of [" ", ...Array(14).fill("ArrowDown"), " ", "ArrowLeft"]) press("pad", key);
+await frame(); await frame();
+told.drawn = [ink() > 0, drawing.strokes.length, drawing.strokes[0].length];
+await click("undo");
+told.undone = ink();
+await click("undo");
+told.again = settings.image === DEFAULTS.image;
+document.querySelector("#examples button").click();
+told.taken = [ink() > 0, document.querySelector("#examples button").getAttribute("aria-pressed")];
+return told;
+"""
+
+
+HANDLED = visit(["pixel=1.2.10.10"], FRAMES + BY_HAND)
+
+
+def test_keys_and_buttons_do_what_they_say(seen):
+    (told,) = seen[HANDLED]
+    assert told["pixel"] == "1.3.11.10"
+    assert told["map"] == "1.5.11.10"
+    assert told["back"] == "1.5.11.10"  # however coarse the layers between
+    assert told["cleared"][0] == 0
+    assert not re.match(r"\d", told["cleared"][1])
+    assert told["drawn"] == [True, 1, 15]
+    assert told["undone"] == 0
+    assert told["again"] is True
+    assert told["taken"] == [True, "true"]
+
+
+POINTED = """
+const canvas = canvasOf(4);
+const box = canvas.getBoundingClientRect();
+const [x, y] = cornerOf(4, 17);
+const scale = places[4].size / 28;
+const at = { clientX: box.left + x + 2.5 * scale, clientY: box.top + y + 9.5 * scale };
+const send = (name) => canvas.dispatchEvent(new PointerEvent(name, { bubbles: true, ...at }));
+send("pointermove");
+const seen = [pixelText(shownPixel()), settings.pixel];
+send("pointerleave");
+seen.push(pixelText(shownPixel()));
+send("click");
+return [...seen, settings.pixel];
+"""
+
+
+SHOWN = visit(["pixel=1.0.3.3"], POINTED)
+
+
+def test_a_pixel_is_shown_while_the_mouse_is_there_and_chosen_by_a_click(seen):
+    assert seen[SHOWN] == [["4.17.9.2", "1.0.3.3", "1.0.3.3", "4.17.9.2"]]
+
+
+FROM_STROKE_TO_PICTURE = """
+<script>
+for (const layer of [0, 1, 2, 3, 4]) visible.add(layer);
+const took = Array.from({ length: 40 }, (_, run) => {
+  drawing = { strokes: [[[60, 40], [220, 50], [120 + run, 240]]] };
+  const began = performance.now();
+  onPad = imageText(readDrawing());
+  apply({ image: onPad });
+  return performance.now() - began;
+});
+document.body.replaceChildren(html("pre", { id: "took" }, Math.min(...took)));
+</script>
+"""
+
+
+def test_a_stroke_is_read_and_shown_in_50_ms(browse, tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text(TRACKED.read_text(encoding="utf-8") + FROM_STROKE_TO_PICTURE, encoding="utf-8")
+    document, _ = browse(page, "", budget=None)  # the time of a budget does not pass in scripts
+    took = float(re.search(r'id="took">([\d.]+)<', document)[1])
+    assert 0 < took < 50
+
+
+# --- Address ----------------------------------------------------------------------------------
+
+DAMAGES = ["image=abc", f"image={'A' * 1045}*", f"image={'A' * 1047}", "image=", "pixel=99.0.0.0"]
+DAMAGES += [
+    "pixel=1.0.28.0",
+    "pixel=1.16.0.0",
+    "pixel=1.0.0",
+    "pixel=a.b.c.d",
+    "weights=1",
+    "%E0%A4%A",
+]
+DAMAGES += ["toString=1", "pixel=-1.0.0.0"]
+TOLD = """
+return [document.getElementById("message").textContent,
+  ["image", "pixel"].every((name) => settings[name] === DEFAULTS[name])];
+"""
+
+
+DAMAGED = visit([*DAMAGES, "pixel=5.1.2.3"], TOLD)
+
+
+def test_a_damaged_address_shows_the_start_and_says_so(seen):
+    *told, after = seen[DAMAGED]
+    for damage, (message, is_start) in zip(DAMAGES, told, strict=True):
+        assert message.startswith("The address is damaged at “"), damage
+        assert len(message) < 200
+        assert is_start, damage
+    assert after == ["", False]
+
+
+KEPT = """
+change({ pixel: "10.3.4.5", image: MISTAKES[0].image });
+writeAddress();
+const [read, damage] = readAddress(location.hash.slice(1));
+return [read.pixel, read.image === MISTAKES[0].image, damage, location.hash];
+"""
+
+
+ADDRESS = visit(["pixel=1.0.0.0"], KEPT)
+
+
+def test_an_address_brings_back_image_and_pixel_and_answers_other_tools(browse, seen):
+    ((pixel, same, damage, fragment),) = seen[ADDRESS]
+    assert (pixel, same, damage) == ("10.3.4.5", True, "")
+    image = re.search(r"image=([\w-]+)", fragment)[1]
+    pixels = torch.frombuffer(bytearray(base64.urlsafe_b64decode(image + "==")), dtype=torch.uint8)
+    model = trained()
+    answer = log_probabilities(model, pixels.view(1, 1, 28, 28)).argmax()
+    document, complaints = browse(TRACKED, fragment.lstrip("#"))
+    assert complaints == []
+    found = re.search(r'<output id="answer">(.*?)</output>', document, re.DOTALL)[1]
+    assert re.sub(r"<[^>]*>", "", found).startswith(str(int(answer)))
+
+
+# --- The file ---------------------------------------------------------------------------------
+
+
+def test_it_opens_without_a_word_and_asks_for_nothing(browse, tmp_path):
+    page = tmp_path / "page.html"
+    script = (
+        "<script>document.body.append(performance.getEntriesByType('resource').length)</script>"
+    )
+    page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")
+    document, complaints = browse(page, "pixel=22.7.2.2")
+    assert complaints == []
+    assert re.search(r"(\d+)</body>", document)[1] == "0"
+
+
+def test_the_browser_refuses_requests_and_code_from_text(browse, tmp_path):
+    page = tmp_path / "page.html"
+    script = '<img src="https://example.org/x.png"><script>eval("1")</script>'
+    page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")
+    _, complaints = browse(page)
+    assert len(complaints) == 2
+    assert all("Content Security Policy" in line for line in complaints)
+
+
+def test_the_tracked_page_is_the_one_that_is_written(real_mnist, tmp_path, capsys):
+    assert main(["page", "--out", str(tmp_path / "page.html"), "--data", str(real_mnist)]) == 0
+    page = (tmp_path / "page.html").read_bytes()
+    assert page == TRACKED.read_bytes()
+    assert len(page) < 250_000
+
+
+EMBEDDED = """
+return [TEST_DIGITS, MISTAKES].map((group) => group.map(({ index, label, answer, image }) =>
+  [index, label, answer, image]));
+"""
+
+
+def test_an_image_of_each_digit_and_all_mistakes_stand_in_the_page(look_around, page_of, images):
+    model = shaken(Net())  # guesses, so that nearly all are mistakes
+    answers = log_probabilities(model, images.images).argmax(dim=1)
+    (groups,) = look_around(page_of(model), [("pixel=0.0.0.0", EMBEDDED)])
+    wrong = set((answers != images.labels).nonzero().flatten().tolist())
+    assert {index for index, *_ in groups[1]} < wrong
+    assert [label for _, label, *_ in groups[0]] == sorted(set(images.labels.tolist()))
+    for index, label, answer, image in [*groups[0], *groups[1]]:
+        assert (label, answer) == (images.labels[index], answers[index])
+        assert image == text(images.images[index]).rstrip("=")
+
+
+def test_poor_weights_do_not_make_the_page_grow_without_end(page_of, images, look_around, tmp_path):
+    model = shaken(Net())
+    noise = torch.randint(0, 256, (300, 1, 28, 28), dtype=torch.uint8)
+    wrong = (log_probabilities(model, noise).argmax(dim=1) + 1) % 10
+    data = utils.ImageBatches(noise, wrong, TRANSFORM)
+    write_page(tmp_path / "page.html", model, data, log_probabilities(model, noise))
+    look = "return [MISTAKES.length, document.getElementById('mistakes-title').textContent]"
+    ((count, told),) = look_around(tmp_path / "page.html", [("pixel=0.0.0.0", look)])
+    assert (tmp_path / "page.html").stat().st_size < 250_000
+    assert 20 < count < 300
+    assert told.startswith(f"{count} of the 300 ")
+
+
+NAMELESS = """
+const words = (id) => document.getElementById(id).textContent;
+const named = (it) => it.getAttribute("aria-label") || it.textContent.trim() || it.labels?.length
+  || it.getAttribute("aria-labelledby")?.split(" ").every(words);
+const all = document.querySelectorAll("button, input, [role=img], [tabindex], section, output");
+return [...all].filter((it) => !named(it)).map((it) => it.outerHTML);
+"""
+
+
+NAMES = visit(["pixel=1.0.0.0"], NAMELESS)
+
+
+def test_whatever_can_be_reached_has_a_name(seen):
+    assert seen[NAMES] == [[]]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_text_has_the_contrast_of_wcag_aa(scheme):
+    blocks = re.findall(r":root \{(.*?)\}", TRACKED.read_text(encoding="utf-8"), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", "".join(blocks[scheme::2])))
+    for ink in ("text", "muted", "accent", "positive", "negative", "wrong", "mark"):
+        for ground in ("card", "page"):
+            assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+
+
+# --- What the page refuses ----------------------------------------------------------------------
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 10, 28)
+
+    def forward(self, images):
+        logits = self.second(images + self.first(images)).flatten(start_dim=1)
+        return F.log_softmax(logits, dim=1)
+
+
+class NoSoftmax(Chain):
+    def forward(self, images):
+        return self.layers(images).flatten(start_dim=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (Chain(nn.GELU(), nn.Conv2d(1, 10, 28)), "no layer such as GELU"),
+        (Chain(nn.Conv2d(1, 10, 14, dilation=2), nn.AvgPool2d(2)), "another dilation"),
+        (Chain(nn.Conv2d(1, 10, (28, 27)), nn.AvgPool2d((1, 2))), "one kernel_size"),
+        (Chain(nn.Conv2d(1, 10, 3, padding="same"), nn.AvgPool2d(28)), "one padding"),
+        (Chain(nn.Conv2d(1, 10, 27), nn.BatchNorm2d(10, affine=False), nn.AvgPool2d(2)), "affine"),
+        (Chain(nn.MaxPool2d(3, ceil_mode=True), nn.Conv2d(1, 10, 10)), "another ceil_mode"),
+        (Residual(), "second does not take what the layer before it gives"),
+        (NoSoftmax(nn.Conv2d(1, 10, 28)), "log-softmax"),
+        (Chain(nn.Conv2d(1, 10, 27)), "not 10 single numbers"),
+    ],
+)
+def test_what_the_page_could_not_compute_is_refused_in_one_line(model, told, images, tmp_path):
+    with pytest.raises(UserError, match=told) as refused:
+        write_page(tmp_path / "page.html", model, images, torch.zeros(len(images), 10))
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_the_network_stays_as_it_is(images, tmp_path):
+    model = Net().train()
+    before = copy.deepcopy(model.state_dict())
+    write_page(tmp_path / "page.html", model, images, torch.zeros(len(images), 10))
+    assert model.training
+    assert not any(layer._forward_hooks for layer in model.modules())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_the_command_writes_the_page_of_ones_own_weights(small_mnist, tmp_path, capsys):
+    utils.save_weights(shaken(Net()), tmp_path / "net.pt")
+    words = ["page", "--weights", str(tmp_path / "net.pt"), "--out", str(tmp_path / "mine.html")]
+    assert main([*words, "--data", str(small_mnist)]) == 0
+    assert (tmp_path / "mine.html").stat().st_size < 250_000
+    assert capsys.readouterr().out.endswith("mine.html\n")
+
+
+def test_weights_that_are_none_are_named(small_mnist, tmp_path, capsys):
+    words = ["page", "--weights", str(tmp_path / "none.pt"), "--out", str(tmp_path / "mine.html")]
+    assert main([*words, "--data", str(small_mnist)]) == 2
+    assert re.fullmatch(r".*none.pt is not there, damaged.*\n", capsys.readouterr().err)
+    assert not (tmp_path / "mine.html").exists()
