@@ -19,7 +19,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     page.add_argument(
         "--weights", type=Path, default=ROOT / "results" / "net.pt", metavar="FILE",
-        help="as a run leaves them; default: results/net.pt",
+        help="the net.pt of a run; default: results/net.pt",
     )  # fmt: skip
     page.add_argument(
         "--out", type=Path, default=ROOT / "mnist" / "Draw_a_Digit.html", metavar="FILE",
@@ -27,7 +27,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     page.add_argument(
         "--data", type=Path, default=ROOT / "data", metavar="DIR",
-        help="where MNIST is, or is put; default: data",
+        help="where MNIST is, or is downloaded to; default: data",
     )  # fmt: skip
     return parser
 
@@ -36,13 +36,15 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
     """Write the page of these weights, judged on the test set.
 
     Raises:
-        UserError: if MNIST or the weights cannot be had, or the page not be written.
+        UserError: if MNIST cannot be fetched, the weights cannot be used, or the page cannot be
+            written.
     """
     import torch
     from torchvision import transforms
 
     import utils
     from mnist.page import write_page
+    from mnist.weights import load_weights
     from model import Net
 
     cpu = torch.device("cpu")
@@ -50,8 +52,8 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
     _, data = utils.load_mnist(data_dir, cpu, transform, transform)
     loader = utils.make_loader(data, batch_size=1000)
     model = utils.place(Net(), cpu)
-    utils.load_weights(model, cpu, loader, os.path.relpath(weights))
-    write_page(out, model, data, utils.predict(model, loader))
+    load_weights(model, os.path.relpath(weights))
+    write_page(out, model, data, utils.predict(model, cpu, loader))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
