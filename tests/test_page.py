@@ -224,6 +224,51 @@ def test_where_the_error_is_no_longer_finite_the_page_says_so(seen):
     assert fine == ""
 
 
+# --- The labels of the curves -------------------------------------------------------------
+
+# Each label of a rate, the end of its curve as it is drawn, and the lines that leave this end.
+SEE_LABELS = """
+  const curves = document.querySelectorAll("#error .faint");
+  const leaders = [...document.querySelectorAll("#error .leader")];
+  const at = (it, ...names) => names.map((name) => it[name].baseVal.value);
+  const found = [...document.querySelectorAll("#error .rate")].map((it) => {
+    const box = it.getBBox();
+    const { x, y } = [...curves[LEARNING_RATES.indexOf(Number(it.textContent))].points].at(-1);
+    const ends = leaders.map((it) => at(it, "x1", "y1", "x2", "y2"))
+      .filter(([x1, y1]) => Math.hypot(x1 - x, y1 - y) < 0.2).map((it) => it.slice(2));
+    return [Number(it.textContent), box.y + box.height / 2, y, ends];
+  });
+  return [found, document.getElementById("error").viewBox.baseVal.height];
+"""
+CLOSE = ["scale=linear", "scale=log", "steps=1", "steps=400", "t1=1e10", "t1=1e10&scale=log"]
+LABELS = visit(CLOSE, SEE_LABELS)
+
+
+def test_labels_stand_at_the_ends_of_their_curves_in_order(seen):
+    for address, (labels, height) in zip(CLOSE, seen[LABELS], strict=True):
+        assert sorted(rate for rate, *_ in labels) == list(LEARNING_RATES)
+        labels.sort(key=lambda label: label[1])
+        middles, ends = ([label[part] for label in labels] for part in (1, 2))
+        assert ends == sorted(ends), address
+        gaps = np.diff(middles)
+        assert min(gaps) > 10  # two lines of these digits do not touch
+        assert 0 < middles[0] < middles[-1] < height
+        most = 16 if address in CLOSE[:2] else 6 * 11  # six ends in one place, at the edge
+        for rate, middle, end, leaders in labels:
+            moved = abs(middle - end)
+            assert moved < most, (address, rate)
+            assert moved < 4 or any(abs(y - middle) < 3 for _, y in leaders), (address, rate)
+
+
+def test_no_label_stands_beside_the_curve_of_another_rate(seen):
+    (labels, _), (logarithmic, _) = seen[LABELS][:2]
+    for labels in (labels, logarithmic):
+        ends = {rate: end for rate, _, end, _ in labels}
+        for rate, middle, end, _ in labels:
+            others = [it for it in ends.values() if abs(it - end) > 12]
+            assert all(abs(middle - other) > abs(middle - end) for other in others), rate
+
+
 # --- Derivation ---------------------------------------------------------------------------
 
 A_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
