@@ -190,6 +190,12 @@ def _needed(formula: Formula) -> tuple[str, ...]:
 # The columns of its row that each column is computed from.
 NEEDED = {column: _needed(formula) for column, formula in FORMULAS.items()}
 
+# From which neuron to which each weight leads: ∂h1/∂w1 is i1, and so w1 joins i1 and h1.
+EDGES = {
+    weight: (_needed(PARTIALS[link])[0].removeprefix("a_"), link[1:].partition("/")[0])
+    for weight, (*_, link) in zip(WEIGHTS, CHAINS.values(), strict=True)
+}
+
 # --- Gradient descent ---------------------------------------------------------------------
 
 

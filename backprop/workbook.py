@@ -13,7 +13,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from backprop.derivation import STEPS_OF_DERIVATION
+from backprop.derivation import derivation
 from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, descend, updated
 from common import write_whole
@@ -139,7 +139,7 @@ def _write_derivation(
     )
     values = dict(zip(COLUMNS, first_row, strict=True))
     row = 3
-    for heading, lines in STEPS_OF_DERIVATION:
+    for heading, lines in derivation():
         sheet.write(row, 0, heading, formats.text)
         row += 1
         for symbol, formula in lines:

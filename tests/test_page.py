@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from backprop.__main__ import main
 from backprop.explain import explanation
-from backprop.network import COLUMNS, LEARNING_RATES, WEIGHTS, Problem, descend
-from backprop.page import edges, write_page
-from backprop.pictures import EDGES
+from backprop.network import COLUMNS, EDGES, LEARNING_RATES, WEIGHTS, Problem, descend
+from backprop.page import write_page
 from tests.digits import ROOT
 from tests.workbooks import table_of, without_values
 
@@ -61,10 +60,16 @@ SEE_ROWS = """
   }
   return rows;
 """
+# The lines, with mathematics as it is typed: a fraction is a/b, a power is a^b.
 SEE_DERIVATION = """
+  const typed = (it) => {
+    const parts = [...it.childNodes].map(typed);
+    const sign = { mfrac: "/", msup: "^" }[it.localName];
+    return it.nodeType === Node.TEXT_NODE ? it.textContent : parts.join(sign ?? "");
+  };
   const lines = document.querySelectorAll("#derivation > :not(.why)");
   for (const mark of document.querySelectorAll(".mark")) mark.remove();
-  return [...lines].map((it) => it.textContent);
+  return [...lines].map(typed);
 """
 
 
@@ -79,7 +84,7 @@ def browse(tmp_path_factory):
         command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
         command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
         command += ["--virtual-time-budget=5000", *options, f"{page.as_uri()}#{fragment}"]
-        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=300, check=True)
         logged = done.stderr.decode(errors="replace").splitlines()
         return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]
 
@@ -95,7 +100,7 @@ def probe(browse, tmp_path_factory):
         copy = tmp_path_factory.mktemp("probe") / "page.html"
         script = PROBE.replace("VISITS", written)
         copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
-        document, complaints = browse(copy, "weight=w2")
+        document, complaints = browse(copy, "weight=w2", "--window-size=500,900")
         assert complaints == []
         return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
 
@@ -261,8 +266,7 @@ def test_labels_stand_at_the_ends_of_their_curves_in_order(seen):
 
 
 def test_no_label_stands_beside_the_curve_of_another_rate(seen):
-    (labels, _), (logarithmic, _) = seen[LABELS][:2]
-    for labels in (labels, logarithmic):
+    for labels, _ in seen[LABELS][:2]:  # linear and logarithmic
         ends = {rate: end for rate, _, end, _ in labels}
         for rate, middle, end, _ in labels:
             others = [it for it in ends.values() if abs(it - end) > 12]
@@ -271,14 +275,15 @@ def test_no_label_stands_beside_the_curve_of_another_rate(seen):
 
 # --- Derivation ---------------------------------------------------------------------------
 
-A_NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
+A_NUMBER = r"(?<![\w.])\d+(?:\.\d+)?(?:e-?\d+)?(?![\w.])"
 
 
 def numbers_apart(lines):
-    """Part a derivation into its text with gaps and its numbers; `w1` and `a_h1` are text."""
-    pattern = rf"(?<![\w.])(?:{A_NUMBER})(?![\w.])"
-    text = "\n".join(" ".join(line.split()) for line in lines if line.strip())
-    return re.sub(pattern, "#", text), [float(it) for it in re.findall(pattern, text)]
+    """Part a derivation into its text with gaps and its numbers; `w1` and `ah1` are text."""
+    text = "\n".join(re.sub(r"[\s_]", "", line) for line in lines if line.strip())
+    text = text.replace("×10^", "e").replace("e−", "e-")
+    text = re.sub("(?<!e)-", "−", text)
+    return re.sub(A_NUMBER, "#", text), [float(it) for it in re.findall(A_NUMBER, text)]
 
 
 OTHER = Problem((0.9, -0.4), (-1, 2), (-1, *Problem().weights[1:]))
@@ -291,7 +296,7 @@ DERIVATIONS = visit(
 
 def test_the_derivation_of_each_weight_is_that_of_explain(seen):
     for case, lines in zip(CASES, seen[DERIVATIONS], strict=True):
-        _, *told = explanation(*case).replace("(−", "(-").splitlines()
+        _, *told = explanation(*case).splitlines()
         text, values = numbers_apart(lines)
         right_text, right_values = numbers_apart(told)
         assert text == right_text
@@ -322,8 +327,46 @@ def test_every_link_has_its_place_in_the_drawing(seen):
     assert across[6] > across[7] > across[8]
 
 
-def test_edges_join_the_neurons_that_the_pictures_join():
-    assert edges() == {weight: (start, end) for weight, (start, end, _) in EDGES.items()}
+def test_edges_join_the_neurons_of_the_exercise():
+    starts, ends = zip(*(EDGES[weight] for weight in WEIGHTS), strict=True)
+    assert starts == ("i1", "i2", "i1", "i2", "h1", "h2", "h1", "h2")
+    assert ends == ("h1", "h1", "h2", "h2", "o1", "o1", "o2", "o2")
+
+
+WIDTHS = visit(
+    [f"weight={weight}&step={step}" for weight in WEIGHTS for step in (0, 50, 100)],
+    """
+    document.body.style.width = "390px";
+    const lines = [...document.querySelectorAll("#derivation p")];
+    const cut = lines.filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
+    document.body.style.width = "";
+    return [lines.length > 8, cut];
+""",
+)
+
+
+def test_no_line_of_the_derivation_is_wider_than_a_phone(seen):
+    assert seen[WIDTHS] == [[True, []]] * 24
+
+
+MATHEMATICS = visit(
+    ["t1=-1&eta=1e-7&weight=w1", "t1=-1&weight=w6"],
+    """
+    const all = [...document.querySelectorAll("math, math *")];
+    const leaves = all.filter((it) => it.childElementCount === 0);
+    return [all.map((it) => it.localName), leaves.map((it) => it.textContent),
+            all.filter((it) => it.closest("[aria-hidden]")).length];
+""",
+)
+
+
+def test_mathematics_is_written_in_elements_that_say_what_it_is(seen):
+    for elements, leaves, hidden in seen[MATHEMATICS]:
+        assert {"math", "mfrac", "msub", "mi", "mn", "mo"} <= set(elements)
+        assert hidden == 0
+        assert "-" not in "".join(leaves)  # a minus sign is U+2212
+        assert {"σ", "η", "∂", "−"} <= set(leaves)
+        assert all(re.fullmatch(r"\w|\d+(\.\d+)?|[∂=·+−×←()]", it) for it in leaves), leaves
 
 
 # --- Address and entries ------------------------------------------------------------------
