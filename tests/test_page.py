@@ -411,7 +411,7 @@ ENTRIES = visit(
     ["step=2"],
     """
     const before = document.getElementById("network").innerHTML;
-    return ["eta", "w5", "steps"].flatMap((id) => ["abc", "", "1e999", "0,5", "-"].map((text) => {
+    return ["eta", "w5", "steps"].flatMap((id) => ["abc", "", "1e999", "1,000.5", "-"].map((text) => {
       const box = document.getElementById(id);
       box.value = text;
       box.dispatchEvent(new Event("input"));
@@ -431,6 +431,32 @@ ENTRIES = visit(
 def test_a_wrong_entry_is_marked_where_it_stands_and_changes_nothing_else(seen):
     (entries,) = seen[ENTRIES]
     assert entries == [["true", True, True, True]] * 15
+
+
+TYPED = {"2,5": 2.5, "−2.23e−4": -2.23e-4, " 0.4 ": 0.4, "-,5": -0.5, "+3.": 3, "1E2": 100}
+READ = visit(
+    ["step=2"],
+    f"""
+    const keyboard = ["autocapitalize", "autocorrect", "spellcheck", "inputmode"];
+    const boxes = [...document.querySelectorAll("input[type=text]")];
+    const type = (id, text) => {{
+      const box = document.getElementById(id);
+      box.value = text;
+      box.dispatchEvent(new Event("input"));
+      return [settings[id], box.getAttribute("aria-invalid")];
+    }};
+    return [{json.dumps(list(TYPED))}.map((text) => type("w5", text)), type("steps", "1,000"),
+            new Set(boxes.map((box) => keyboard.map((name) => box.getAttribute(name)).join())).size,
+            keyboard.map((name) => boxes[0].getAttribute(name)).join()];
+""",
+)
+
+
+def test_numbers_are_read_as_phones_and_other_countries_write_them(seen):
+    ((values, steps, kinds, keyboard),) = seen[READ]
+    assert values == [[value, "false"] for value in TYPED.values()]
+    assert steps == [100, "true"]  # a thousand to some, one to others: it is asked again
+    assert (kinds, keyboard) == (1, "off,off,false,text")
 
 
 PRESSED = visit(
