@@ -140,14 +140,14 @@ def build(arguments: argparse.Namespace) -> int:
     workbook = workbook_folder / "Back_Propagation.xlsx"
     write_workbook(workbook, problem, rates, steps, network_png(problem))
     print_path(workbook)
-    page = workbook.with_suffix(".html")
-    write_page(page, problem, rates, steps)
-    print_path(page)
     overview = picture_folder / "Back_Propogation_Img.png"
     draw_overview(overview, problem, min(rates, key=lambda rate: abs(rate - 0.5)), steps)
     print_path(overview)
     for path in draw_curves(picture_folder, problem, rates, steps):
         print_path(path)
+    page = workbook.with_suffix(".html")
+    write_page(page, problem, rates, steps)  # the last, for it takes fewer steps than the others
+    print_path(page)
     return 0
 
 

@@ -19,6 +19,7 @@ from backprop.network import (
     partial,
     updated,
 )
+from common import UserError
 from common.page import assemble
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -38,9 +39,16 @@ def write_page(
 
     Args:
         learning_rates: the stops of the slider, whose curves stand behind the error's.
-        steps: how many times the weights move, at most `MOST_STEPS` here.
+        steps: how many times the weights move, at most `MOST_STEPS`.
+
+    Raises:
+        UserError: if there are more steps than the page computes.
     """
-    parts = {"formulas": formulas_script(problem, learning_rates, min(steps, MOST_STEPS))}
+    if steps > MOST_STEPS:
+        raise UserError(
+            f"cannot write {path}: the page shows {MOST_STEPS} steps at most, not {steps}"
+        )
+    parts = {"formulas": formulas_script(problem, learning_rates, steps)}
     for name, rule in (("sigmoid", sigmoid_rule), ("update", update_rule)):
         parts[name] = f"    <math>{''.join(rule(MathML))}</math>\n"
     assemble(path, TEMPLATE, parts)

@@ -18,6 +18,7 @@ from backprop.__main__ import main
 from backprop.explain import explanation
 from backprop.network import COLUMNS, EDGES, LEARNING_RATES, WEIGHTS, Problem, descend
 from backprop.page import write_page
+from common import UserError
 from tests.digits import ROOT
 from tests.workbooks import table_of, without_values
 
@@ -340,7 +341,7 @@ WIDTHS = visit(
     const lines = [...document.querySelectorAll("#derivation p")];
     const cut = lines.filter((it) => it.scrollWidth > it.clientWidth).map((it) => it.textContent);
     document.body.style.width = "";
-    return [lines.length > 8, cut];
+    return [lines.length > 6, cut];
 """,
 )
 
@@ -411,7 +412,8 @@ ENTRIES = visit(
     ["step=2"],
     """
     const before = document.getElementById("network").innerHTML;
-    return ["eta", "w5", "steps"].flatMap((id) => ["abc", "", "1e999", "1,000.5", "-"].map((text) => {
+    const wrong = ["abc", "", "1e999", "1,000.5", "-"];
+    return ["eta", "w5", "steps"].flatMap((id) => wrong.map((text) => {
       const box = document.getElementById(id);
       box.value = text;
       box.dispatchEvent(new Event("input"));
@@ -500,10 +502,51 @@ def test_play_goes_on_to_the_last_step(browse, tmp_path):
     assert text_of(document, "play") == "Play"
 
 
-def test_nothing_moves_where_the_system_asks_for_none(browse):
-    document, _ = browse(TRACKED, "", "--force-prefers-reduced-motion")
-    assert re.search(r'<button[^>]* id="play"[^>]* disabled', document)
-    assert not re.search(r'id="still"[^>]* hidden', document)
+def test_play_goes_slowly_where_the_system_asks_for_less_motion(browse, tmp_path):
+    """In the time of the browser, which waits for nothing: 5 s, one step a second."""
+    page = tmp_path / "page.html"
+    script = '<script>document.getElementById("play").click()</script>'
+    page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")
+    document, _ = browse(page, "", "--force-prefers-reduced-motion")
+    assert 2 <= int(text_of(document, "readout").split()[0]) <= 6
+    assert text_of(document, "play") == "Pause"
+
+
+FOCUS = visit(
+    ["step=2"],
+    """
+    const line = document.querySelectorAll("#derivation [tabindex]")[4];
+    line.focus();
+    const before = line.textContent;
+    change({ step: 3 });
+    return [document.activeElement === line, before !== line.textContent];
+""",
+)
+
+
+def test_a_focused_line_keeps_the_focus_over_a_step(seen):
+    assert seen[FOCUS] == [[True, True]]
+
+
+TABLES = visit(
+    ["step=2"],
+    """
+    return [...document.querySelectorAll("#row .scroll")].map((it) =>
+      [it.getAttribute("aria-label"), it.querySelector("caption").textContent]);
+""",
+)
+
+
+def test_every_table_has_a_caption_and_its_box_a_label_of_its_own(seen):
+    (tables,) = seen[TABLES]
+    labels, captions = zip(*tables, strict=True)
+    assert len(set(labels)) == len(set(captions)) == 4
+
+
+def test_without_script_the_page_says_so_and_shows_no_dead_controls():
+    (inside,) = re.findall(r"<noscript>(.*?)</noscript>", TRACKED.read_text("utf-8"), re.DOTALL)
+    assert "JavaScript" in re.sub("<style>.*</style>", "", inside)
+    assert re.search(r"form, main \{ display: none", inside)
 
 
 # --- The file -----------------------------------------------------------------------------
@@ -539,10 +582,16 @@ def test_the_tracked_page_is_the_one_that_is_built(tmp_path):
 
 
 def test_a_page_of_ones_own_begins_with_its_numbers(browse, tmp_path):
-    write_page(tmp_path / "page.html", Problem(targets=(0.01, 0.99)), (0.3, 4.0), 2000)
+    write_page(tmp_path / "page.html", Problem(targets=(0.01, 0.99)), (0.3, 4.0), 1000)
     document, _ = browse(tmp_path / "page.html")
     error = descend(Problem(targets=(0.01, 0.99)), 0.3, 0)[0, COLUMNS.index("E_total")]
     assert text_of(document, "readout") == f"0 of 1000: E_total {error:.6g}"
+
+
+def test_more_steps_than_the_page_computes_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"page.html.* 1000 .* 1001"):
+        write_page(tmp_path / "page.html", Problem(), LEARNING_RATES, 1001)
+    assert not (tmp_path / "page.html").exists()
 
 
 def contrast(one, other):
