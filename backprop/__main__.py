@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
-from common import UserError
+from common import UserError, print_utf8
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
@@ -194,16 +194,6 @@ def _shielded(word: str) -> str:
     return word
 
 
-def write_any_letter() -> None:
-    """Write UTF-8 where the code page, as of a file under Windows, has no ∂ and no η."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            "∂η−".encode(stream.encoding)
-        except UnicodeEncodeError:
-            stream.reconfigure(encoding="utf-8")
-        stream.reconfigure(errors="replace")  # names of files may be no text at all
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     words = [_shielded(word) for word in (sys.argv[1:] if arguments is None else arguments)]
@@ -226,5 +216,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    write_any_letter()
+    print_utf8()
     sys.exit(main())

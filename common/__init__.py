@@ -1,7 +1,8 @@
-"""What both parts use: an error told in one line, and files that are either whole or not there."""
+"""What both parts use: errors in one line, files that are whole or not there, output in UTF-8."""
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 
@@ -32,3 +33,9 @@ def write_whole(path: str | Path, content: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def print_utf8() -> None:
+    """Print UTF-8 from here on: a Windows code page has no ∂, no η and not every file name."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # names of files may be no text

@@ -3,6 +3,9 @@
 import contextlib
 import csv
 import io
+import os
+import subprocess
+import sys
 
 import matplotlib.image
 import numpy as np
@@ -191,6 +194,29 @@ def test_an_unwritable_folder_is_named(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "cannot write" in error
+
+
+@pytest.mark.parametrize(
+    "words", [["build", "--out", "out", "--learning-rates", "0.5"], ["trace", "--learning-rate"]]
+)
+def test_an_overflow_is_told_with_its_rate_and_step(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "1e300", "--targets", "1e10", "0.5"]) == 2
+    printed, error = capsys.readouterr()
+    assert printed == ""
+    assert error.count("\n") == 1
+    assert "at step 1 with learning rate 1e+300" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["explain", "w1"], ["explain", "η9"]])
+def test_every_letter_is_printed_under_a_windows_code_page(words):
+    command = [sys.executable, "-m", "backprop", *words]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == (0 if words[1] == "w1" else 2)
+    letter = "∂E/∂w1" if words[1] == "w1" else "η9"
+    assert letter in (done.stdout + done.stderr).decode("utf-8")
 
 
 # --- Build --------------------------------------------------------------------------------

@@ -197,21 +197,6 @@ def test_workbook_page_and_command_line_give_the_same_numbers(
         np.testing.assert_allclose(values, printed[step], rtol=1e-12, atol=1e-15)
 
 
-MILLISECONDS = visit(
-    ["eta=1.5"],
-    """
-    const given = Object.fromEntries(Object.keys(GIVEN).map((it) => [it, settings[it]]));
-    const began = performance.now();
-    for (let run = 0; run < 20; run++) descend(given, settings.eta, 1000);
-    return (performance.now() - began) / 20;
-""",
-)
-
-
-def test_a_thousand_steps_are_computed_in_20_ms(seen):
-    assert seen[MILLISECONDS][0] < 20
-
-
 FAR_AWAY = {"t1": 1e10, "eta": 1e300}
 MESSAGES_FAR_AWAY = visit(
     [urlencode(FAR_AWAY), urlencode(FAR_AWAY | {"step": 9}), "step=3"],
@@ -221,11 +206,10 @@ MESSAGES_FAR_AWAY = visit(
 
 def test_where_the_error_is_no_longer_finite_the_page_says_so(seen):
     told, told_late, fine = seen[MESSAGES_FAR_AWAY]
-    with np.errstate(all="ignore"):
-        errors = descend(Problem(targets=(1e10, 0.5)), 1e300, 9)[:, COLUMNS.index("E_total")]
-    first = int(np.flatnonzero(~np.isfinite(errors))[0])
-    assert first > 0
-    assert told.startswith(f"From step {first} on the error is no finite number")
+    with pytest.raises(UserError, match=r"at step (\d+) ") as error:
+        descend(Problem(targets=(1e10, 0.5)), 1e300, 9)
+    first = re.search(r"at step (\d+) ", str(error.value))[1]
+    assert f"step {first} " in told
     assert told == told_late
     assert fine == ""
 
