@@ -43,14 +43,14 @@ def positive(text: str) -> float:
 def count(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 100000")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100000")
     return value
 
 
 def steps_to_build(text: str) -> int:
     value = count(text)
     if not 1 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 10000")
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 10000")
     return value
 
 
@@ -203,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(words)
     rates = getattr(parsed, "learning_rates", ())
     if len(set(rates)) < len(rates):
-        parser.error("--learning-rates has the same rate twice")
+        parser.error("--learning-rates lists the same rate twice")
     commands = {"build": build, "trace": trace, "explain": explain, "check": check}
     try:
         return commands[parsed.command](parsed)

@@ -89,7 +89,7 @@ def derivation(notation: Notation = Plain) -> tuple[tuple[str, tuple[Line, ...]]
             tuple(map(paths, PATHS)),
         ),
         (
-            "5. The first weights: from the hidden activation on back to the weight",
+            "5. The first weights: from the hidden activation back to the weight",
             tuple(map(gradient, first)),
         ),
         (

@@ -21,7 +21,7 @@ NAMES = symbols(COLUMNS, Plain)
 
 
 def explanation(problem: Problem, weight: str, step: int, learning_rate: float) -> str:
-    """Derive ∂E/∂w for one weight at one step, down to the weight that follows from it.
+    """Derive ∂E/∂w for one weight at one step, down to the updated weight.
 
     Args:
         weight: w1 to w8.
@@ -41,7 +41,7 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
     values = [partial(link, row) for link in links]
     lines += ["The gradient, as it stands in the table"]
     lines += [f"  {column} = {_product(values)} = {getattr(row, column)!r}", ""]
-    lines += ["The weight that follows from it"]
+    lines += ["The updated weight"]
     rule = updated(weight, NAMES, Plain("η")).text
     numbers = updated(weight, _numbers(row), Plain(f"{learning_rate:g}")).text
     lines += [f"  {weight} ← {rule}"]
@@ -52,7 +52,7 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
 def _two_paths(link: str, row: Row) -> list[str]:
     """Derive the gradient by a hidden activation, which reaches both errors."""
     paths = PATHS[link]
-    lines = [f"The hidden activation acts on both outputs, so {link} has a term for each"]
+    lines = [f"The hidden activation affects both outputs, so {link} has two terms"]
     lines += [f"  {link} = {' + '.join(' · '.join(path) for path in paths)}"]
     for path in paths:
         lines += [f"    {_link(part, row)}" for part in path]

@@ -1,4 +1,4 @@
-"""The page: the exercise alive in one HTML file, its formulas written by `network.py` itself."""
+"""The page: the exercise in one interactive HTML file, with the formulas of `network.py`."""
 
 import json
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def write_page(
     """Write the page, which begins with these numbers; the same arguments give the same bytes.
 
     Args:
-        learning_rates: the stops of the slider, whose curves stand behind the error's.
+        learning_rates: the stops of the slider; their curves are drawn too.
         steps: how many times the weights move, at most `MOST_STEPS`.
 
     Raises:

@@ -176,7 +176,7 @@ def test_explain_multiplies_the_factors_it_shows(capsys):
         (["build", "--weights", "1", "2"], "--weights"),
         (["build", "--inputs", "nan", "1"], "not a finite number"),
         (["build", "--learning-rates", "1", "1.0"], "the same rate twice"),
-        (["build", "--steps", "0"], "not from 1"),
+        (["build", "--steps", "0"], "not between 1"),
         (["polish"], "polish"),
     ],
 )
