@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
-from common import UserError
+from common import UserError, print_utf8
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
@@ -43,14 +43,14 @@ def positive(text: str) -> float:
 def count(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 100000")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100000")
     return value
 
 
 def steps_to_build(text: str) -> int:
     value = count(text)
     if not 1 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text} is not from 1 to 10000")
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 10000")
     return value
 
 
@@ -140,14 +140,14 @@ def build(arguments: argparse.Namespace) -> int:
     workbook = workbook_folder / "Back_Propagation.xlsx"
     write_workbook(workbook, problem, rates, steps, network_png(problem))
     print_path(workbook)
-    page = workbook.with_suffix(".html")
-    write_page(page, problem, rates, steps)
-    print_path(page)
     overview = picture_folder / "Back_Propogation_Img.png"
     draw_overview(overview, problem, min(rates, key=lambda rate: abs(rate - 0.5)), steps)
     print_path(overview)
     for path in draw_curves(picture_folder, problem, rates, steps):
         print_path(path)
+    page = workbook.with_suffix(".html")
+    write_page(page, problem, rates, steps)  # the last, for it takes fewer steps than the others
+    print_path(page)
     return 0
 
 
@@ -194,16 +194,6 @@ def _shielded(word: str) -> str:
     return word
 
 
-def write_any_letter() -> None:
-    """Write UTF-8 where the code page, as of a file under Windows, has no ∂ and no η."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            "∂η−".encode(stream.encoding)
-        except UnicodeEncodeError:
-            stream.reconfigure(encoding="utf-8")
-        stream.reconfigure(errors="replace")  # names of files may be no text at all
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
     words = [_shielded(word) for word in (sys.argv[1:] if arguments is None else arguments)]
@@ -213,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(words)
     rates = getattr(parsed, "learning_rates", ())
     if len(set(rates)) < len(rates):
-        parser.error("--learning-rates has the same rate twice")
+        parser.error("--learning-rates lists the same rate twice")
     commands = {"build": build, "trace": trace, "explain": explain, "check": check}
     try:
         return commands[parsed.command](parsed)
@@ -226,5 +216,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    write_any_letter()
+    print_utf8()
     sys.exit(main())

@@ -5,7 +5,7 @@ Every line is written by the formulas of `network.py` themselves, with names put
 
 import re
 
-from backprop.expression import PRODUCT, Expression, named
+from backprop.expression import PRODUCT, LaTeX, Plain, symbols
 from backprop.network import (
     CHAINS,
     COLUMNS,
@@ -17,7 +17,8 @@ from backprop.network import (
     updated,
 )
 
-SYMBOLS = named({column: column for column in COLUMNS})
+Notation = type[Plain] | type[LaTeX]  # MathML among them
+Line = tuple[str, str]  # a symbol, and what it is
 
 
 def typeset(formula: str) -> str:
@@ -26,58 +27,73 @@ def typeset(formula: str) -> str:
     return re.sub("^-", "−", formula).replace("*", "·").replace("+", " + ")
 
 
-def chain(gradient: str) -> str:
+def chain(gradient: str, notation: Notation = Plain) -> str:
     """Write the chain rule for ∂E/∂w in symbols."""
-    return " · ".join(CHAINS[gradient])
+    return notation.LINKS.join(map(notation.symbol, CHAINS[gradient]))
 
 
-def _forward(column: str) -> str:
-    formula = FORWARD[column](SYMBOLS).text
-    net = column.removeprefix("a_")
-    formula = formula.replace(sigmoid(Expression(net)).text, f"σ({net})")
-    return "= " + typeset(formula).replace("0.5·", "½·").replace("^2", "²")
+def sigmoid_rule(notation: Notation) -> Line:
+    """Write what the sigmoid is: σ(x) = 1/(1 + e^(−x))."""
+    x = notation(notation.symbol("x"))
+    return notation.SIGMOID % x.text, notation.EQUAL % sigmoid(x).text
 
 
-def _gradient(column: str) -> str:
-    """Write ∂E/∂w as its chain, and the chain's links as their formulas."""
-    factors = []
-    for link in CHAINS[column]:
-        formula = Expression(link) if link in PATHS else partial(link, SYMBOLS)
-        factors.append(formula.text if formula.binding >= PRODUCT else f"({formula.text})")
-    return f"= {chain(column)} = {' · '.join(map(typeset, factors))}"
+def update_rule(notation: Notation) -> Line:
+    """Write how a weight moves: w ← w − η·∂E/∂w."""
+    row = symbols(("w", gradient_of("w")), notation)
+    rule = updated("w", row, notation(notation.symbol("η")))
+    return notation.symbol("w"), notation.BECOMES % rule.text
 
 
-def _update() -> str:
-    weight = named({"w": "w", gradient_of("w"): gradient_of("w")})
-    return f"← {typeset(updated('w', weight, Expression('η')).text)}"
+def derivation(notation: Notation = Plain) -> tuple[tuple[str, tuple[Line, ...]], ...]:
+    """Write the derivation: headings, each with its lines of symbol and formula."""
+    row = symbols(COLUMNS, notation)
 
+    def forward(column: str) -> Line:
+        net = notation(notation.symbol(column.removeprefix("a_")))
+        activation = notation.SIGMOID % net.text
+        formula = FORWARD[column](row).text.replace(sigmoid(net).text, activation)
+        return notation.symbol(column), notation.EQUAL % formula
 
-_SIGMOID = typeset(sigmoid(Expression("x")).text).replace("EXP", "e^")
-_ERRORS = ("E1", "E2", "E_total")
-_FIRST = [column for column, links in CHAINS.items() if links[0] in PATHS]
-_LAST = [column for column in CHAINS if column not in _FIRST]
+    def gradient(column: str) -> Line:
+        """Write ∂E/∂w as its chain, and the chain's links as their formulas."""
+        factors = (
+            notation(notation.symbol(link)) if link in PATHS else partial(link, row)
+            for link in CHAINS[column]
+        )
+        product = notation.LINKS.join(factor.bracketed(PRODUCT) for factor in factors)
+        equals = (notation.EQUAL % side for side in (chain(column, notation), product))
+        return notation.symbol(column), " ".join(equals)
 
-STEPS_OF_DERIVATION: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    (
-        f"1. Forward pass: σ(x) = {_SIGMOID}",
-        tuple((column, _forward(column)) for column in FORWARD if column not in _ERRORS),
-    ),
-    (
-        "2. Error: half the squared distance to the targets",
-        tuple((column, _forward(column)) for column in _ERRORS),
-    ),
-    (
-        "3. The last weights: only one error depends on each of them",
-        tuple((column, _gradient(column)) for column in _LAST),
-    ),
-    (
-        "4. The hidden activations: each reaches the error on two paths, so two terms add up",
-        tuple((symbol, f"= {typeset(partial(symbol, SYMBOLS).text)}") for symbol in PATHS),
-    ),
-    (
-        "5. The first weights: from the hidden activation on back to the weight",
-        tuple((column, _gradient(column)) for column in _FIRST),
-    ),
-    ("6. The update: all eight weights at once, with the gradients of the same row",
-     (("w", _update()),)),
-)  # fmt: skip
+    def paths(symbol: str) -> Line:
+        return notation.symbol(symbol), notation.EQUAL % partial(symbol, row).text
+
+    errors = ("E1", "E2", "E_total")
+    first = [column for column, links in CHAINS.items() if links[0] in PATHS]
+    last = [column for column in CHAINS if column not in first]
+    return (
+        (
+            "1. Forward pass: " + " ".join(sigmoid_rule(notation)),
+            tuple(forward(column) for column in FORWARD if column not in errors),
+        ),
+        (
+            "2. Error: half the squared distance to the targets",
+            tuple(map(forward, errors)),
+        ),
+        (
+            "3. The last weights: only one error depends on each of them",
+            tuple(map(gradient, last)),
+        ),
+        (
+            "4. The hidden activations: each reaches the error on two paths, so two terms add up",
+            tuple(map(paths, PATHS)),
+        ),
+        (
+            "5. The first weights: from the hidden activation back to the weight",
+            tuple(map(gradient, first)),
+        ),
+        (
+            "6. The update: all eight weights at once, with the gradients of the same row",
+            (update_rule(notation),),
+        ),
+    )

@@ -2,8 +2,8 @@
 
 from types import SimpleNamespace
 
-from backprop.derivation import SYMBOLS, chain, typeset
-from backprop.expression import Expression, named
+from backprop.derivation import chain
+from backprop.expression import Plain, named, symbols
 from backprop.network import (
     CHAINS,
     COLUMNS,
@@ -17,9 +17,11 @@ from backprop.network import (
     updated,
 )
 
+NAMES = symbols(COLUMNS, Plain)
+
 
 def explanation(problem: Problem, weight: str, step: int, learning_rate: float) -> str:
-    """Derive ∂E/∂w for one weight at one step, down to the weight that follows from it.
+    """Derive ∂E/∂w for one weight at one step, down to the updated weight.
 
     Args:
         weight: w1 to w8.
@@ -39,9 +41,9 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
     values = [partial(link, row) for link in links]
     lines += ["The gradient, as it stands in the table"]
     lines += [f"  {column} = {_product(values)} = {getattr(row, column)!r}", ""]
-    lines += ["The weight that follows from it"]
-    rule = typeset(updated(weight, SYMBOLS, Expression("η")).text)
-    numbers = typeset(updated(weight, _numbers(row), Expression(f"{learning_rate:g}")).text)
+    lines += ["The updated weight"]
+    rule = updated(weight, NAMES, Plain("η")).text
+    numbers = updated(weight, _numbers(row), Plain(f"{learning_rate:g}")).text
     lines += [f"  {weight} ← {rule}"]
     lines += [f"  {' ' * len(weight)} = {numbers} = {updated(weight, row, learning_rate)!r}"]
     return "\n".join(lines)
@@ -50,7 +52,7 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
 def _two_paths(link: str, row: Row) -> list[str]:
     """Derive the gradient by a hidden activation, which reaches both errors."""
     paths = PATHS[link]
-    lines = [f"The hidden activation acts on both outputs, so {link} has a term for each"]
+    lines = [f"The hidden activation affects both outputs, so {link} has two terms"]
     lines += [f"  {link} = {' + '.join(' · '.join(path) for path in paths)}"]
     for path in paths:
         lines += [f"    {_link(part, row)}" for part in path]
@@ -63,10 +65,10 @@ def _link(symbol: str, row: Row) -> str:
     value = f"{partial(symbol, row):.10g}"
     if symbol in PATHS:
         return f"{symbol} = {value}  (from above)"
-    formula, filled_in = (
-        typeset(PARTIALS[symbol](names).text) for names in (SYMBOLS, _numbers(row))
-    )
-    if filled_in == value:  # a single number, such as an input: there is nothing to compute
+    formula, filled_in = (PARTIALS[symbol](names).text for names in (NAMES, _numbers(row)))
+    if filled_in == _number(
+        partial(symbol, row)
+    ):  # a single number, such as an input: there is nothing to compute
         return f"{symbol} = {formula} = {value}"
     return f"{symbol} = {formula} = {filled_in} = {value}"
 
@@ -77,8 +79,8 @@ def _product(values: list[float]) -> str:
 
 def _numbers(row: Row) -> Row:
     """Make a row whose columns are written as their numbers."""
-    return named({column: _number(getattr(row, column)) for column in COLUMNS})
+    return named({column: _number(getattr(row, column)) for column in COLUMNS}, Plain)
 
 
 def _number(value: float) -> str:
-    return f"{value:.10g}" if value >= 0 else f"({value:.10g})"
+    return f"{value:.10g}" if value >= 0 else f"(−{-value:.10g})"

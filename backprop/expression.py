@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import ClassVar
@@ -14,54 +15,173 @@ class Expression:
     """A formula in spreadsheet notation, with no more brackets than it needs.
 
     Computing with it gives longer formulas: `Expression("A1") * 2` is `A1*2`. numpy's `exp`
-    calls the method of that name.
+    calls the method of that name. Another notation says how each operation is written.
     """
 
     text: str
     binding: int = ATOM
 
-    EXP: ClassVar[str] = "EXP"
-    POWER_SIGN: ClassVar[str] = "^"
+    ADD: ClassVar[str] = "%s+%s"
+    SUBTRACT: ClassVar[str] = "%s-%s"
+    MULTIPLY: ClassVar[str] = "%s*%s"
+    DIVIDE: ClassVar[str] = "%s/%s"
+    PARTS_OF_FRACTION: ClassVar[tuple[int, int]] = (PRODUCT, POWER)  # how tightly they must bind
+    RAISE: ClassVar[str] = "%s^%s"
+    NEGATE: ClassVar[str] = "-%s"
+    EXP: ClassVar[str] = "EXP(%s)"
+    BRACKETS: ClassVar[str] = "(%s)"
+
+    @classmethod
+    def symbol(cls, name: str) -> str:
+        """Write the name of a column or of a partial derivative, such as a_h1 or ∂E/∂w1."""
+        return name
+
+    @classmethod
+    def number(cls, value: float) -> str:
+        """Write a number of a formula, such as the 1 of 1 − a."""
+        return f"{value:g}"
 
     def __add__(self, other: Expression | float) -> Expression:
-        return _join(self, "+", other, SUM, SUM)
+        return self._join(self.ADD, self, other, (SUM, SUM), SUM)
 
     def __sub__(self, other: Expression | float) -> Expression:
-        return _join(self, "-", other, SUM, PRODUCT)
+        return self._join(self.SUBTRACT, self, other, (SUM, PRODUCT), SUM)
 
     def __mul__(self, other: Expression | float) -> Expression:
-        return _join(self, "*", other, PRODUCT, PRODUCT)
+        return self._join(self.MULTIPLY, self, other, (PRODUCT, PRODUCT), PRODUCT)
 
     def __truediv__(self, other: Expression | float) -> Expression:
-        return _join(self, "/", other, PRODUCT, POWER, PRODUCT)
+        return self._join(self.DIVIDE, self, other, self.PARTS_OF_FRACTION, PRODUCT)
 
     def __pow__(self, other: float) -> Expression:
-        return _join(self, self.POWER_SIGN, other, ATOM, ATOM, POWER)
+        return self._join(self.RAISE, self, other, (ATOM, ATOM), POWER)
 
     def __radd__(self, other: float) -> Expression:
-        return _same_kind(self, other) + self
+        return self._join(self.ADD, other, self, (SUM, SUM), SUM)
 
     def __rsub__(self, other: float) -> Expression:
-        return _same_kind(self, other) - self
+        return self._join(self.SUBTRACT, other, self, (SUM, PRODUCT), SUM)
 
     def __rmul__(self, other: float) -> Expression:
-        return _same_kind(self, other) * self
+        return self._join(self.MULTIPLY, other, self, (PRODUCT, PRODUCT), PRODUCT)
 
     def __rtruediv__(self, other: float) -> Expression:
-        return _join(_same_kind(self, other), "/", self, PRODUCT, POWER, PRODUCT)
+        return self._join(self.DIVIDE, other, self, self.PARTS_OF_FRACTION, PRODUCT)
 
     def __neg__(self) -> Expression:
-        return type(self)(f"-{_bracketed(self, ATOM)}", SUM)
+        return type(self)(self.NEGATE % self.bracketed(ATOM), SUM)
 
     def exp(self) -> Expression:
-        return type(self)(f"{self.EXP}({self.text})")
+        return type(self)(self.EXP % self.text)
+
+    def bracketed(self, least: int) -> str:
+        """Write it as an operand: in brackets if it binds less tightly than `least`."""
+        return self.text if self.binding >= least else self.BRACKETS % self.text
+
+    def _join(
+        self,
+        template: str,
+        left: Expression | float,
+        right: Expression | float,
+        least: tuple[int, int],
+        binding: int,
+    ) -> Expression:
+        operands = (
+            operand if isinstance(operand, Expression) else type(self)(self.number(operand))
+            for operand in (left, right)
+        )
+        texts = (operand.bracketed(each) for operand, each in zip(operands, least, strict=True))
+        return type(self)(template % tuple(texts), binding)
 
 
 class JavaScript(Expression):
     """The same in JavaScript, as `page.html` computes it."""
 
-    EXP = "Math.exp"
-    POWER_SIGN = "**"
+    RAISE = "%s**%s"
+    EXP = "Math.exp(%s)"
+
+
+class Plain(Expression):
+    """As a person types it: `a_o1*(1-a_o1)` is `a_o1·(1 − a_o1)`."""
+
+    ADD = "%s + %s"
+    SUBTRACT = "%s − %s"
+    MULTIPLY = "%s·%s"
+    NEGATE = "−%s"
+    EXP = "e^(%s)"
+    LINKS = " · "  # between the links of a chain
+    SIGMOID = "σ(%s)"
+    EQUAL = "= %s"
+    BECOMES = "← %s"
+
+    @classmethod
+    def number(cls, value: float) -> str:
+        return "½" if value == 0.5 else super().number(value)
+
+    def __pow__(self, other: float) -> Plain:
+        superscript = f"{other:g}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return Plain(self.bracketed(ATOM) + superscript, POWER)
+
+
+class LaTeX(Expression):
+    """As `README.md` has it, with fractions and subscripts."""
+
+    ADD = "%s + %s"
+    SUBTRACT = "%s - %s"
+    MULTIPLY = r"%s \cdot %s"
+    DIVIDE = r"\frac{%s}{%s}"
+    PARTS_OF_FRACTION = (SUM, SUM)
+    RAISE = "%s^{%s}"
+    EXP = "e^{%s}"
+    LINKS = r" \cdot "
+    SIGMOID = r"\sigma(%s)"
+    EQUAL = "= %s"
+    BECOMES = r"\leftarrow %s"
+    LETTER = INDEX = COUNT = "%s"
+    SUBSCRIPT = "%s_{%s}"
+    PARTIAL = r"\partial %s"
+    GREEK: ClassVar[dict[str, str]] = {"η": r"\eta"}
+
+    @classmethod
+    def number(cls, value: float) -> str:
+        top, bottom = float(value).as_integer_ratio()
+        fraction = cls.DIVIDE % (cls.COUNT % top, cls.COUNT % bottom)
+        return cls.COUNT % top if bottom == 1 else fraction
+
+    @classmethod
+    def symbol(cls, name: str) -> str:
+        if "/" in name:
+            return cls.DIVIDE % tuple(
+                cls.PARTIAL % cls.symbol(part.removeprefix("∂")) for part in name.split("/")
+            )
+        name = name.removesuffix("_total")  # ∂E/∂w is its derivative, and has no "total" either
+        letter = cls.LETTER % cls.GREEK.get(name[0], name[0])
+        index = (
+            (cls.COUNT if it.isdigit() else cls.INDEX) % it for it in name[1:].removeprefix("_")
+        )
+        return cls.SUBSCRIPT % (letter, "".join(index)) if name[1:] else letter
+
+
+class MathML(LaTeX):
+    """The same as elements that browsers draw and screen readers read as mathematics."""
+
+    ADD = "%s<mo>+</mo>%s"
+    SUBTRACT = "%s<mo>−</mo>%s"
+    MULTIPLY = "%s<mo>·</mo>%s"
+    DIVIDE = "<mfrac><mrow>%s</mrow><mrow>%s</mrow></mfrac>"
+    RAISE = "<msup><mrow>%s</mrow><mrow>%s</mrow></msup>"
+    NEGATE = "<mo>−</mo>%s"
+    EXP = "<msup><mi>e</mi><mrow>%s</mrow></msup>"
+    BRACKETS = "<mrow><mo>(</mo>%s<mo>)</mo></mrow>"
+    LINKS = "<mo>·</mo>"
+    SIGMOID = "<mi>σ</mi>" + BRACKETS
+    EQUAL = "<mo>=</mo>%s"
+    BECOMES = "<mo>←</mo>%s"
+    LETTER = INDEX = "<mi>%s</mi>"
+    COUNT = "<mn>%s</mn>"
+    SUBSCRIPT = "<msub>%s<mrow>%s</mrow></msub>"
+    PARTIAL = "<mo>∂</mo>%s"
+    GREEK: ClassVar[dict[str, str]] = {}
 
 
 def named(names: dict[str, str], notation: type[Expression] = Expression) -> SimpleNamespace:
@@ -69,23 +189,6 @@ def named(names: dict[str, str], notation: type[Expression] = Expression) -> Sim
     return SimpleNamespace(**{column: notation(text) for column, text in names.items()})
 
 
-def _same_kind(expression: Expression, value: float) -> Expression:
-    return type(expression)(f"{value:g}")
-
-
-def _bracketed(operand: Expression, least: int) -> str:
-    return operand.text if operand.binding >= least else f"({operand.text})"
-
-
-def _join(
-    left: Expression,
-    sign: str,
-    right: Expression | float,
-    left_least: int,
-    right_least: int,
-    binding: int | None = None,
-) -> Expression:
-    if not isinstance(right, Expression):
-        right = _same_kind(left, right)
-    text = f"{_bracketed(left, left_least)}{sign}{_bracketed(right, right_least)}"
-    return type(left)(text, left_least if binding is None else binding)
+def symbols(columns: Iterable[str], notation: type[Expression]) -> SimpleNamespace:
+    """Make a row whose columns are written as their names."""
+    return named({column: notation.symbol(column) for column in columns}, notation)

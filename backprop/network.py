@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from common import UserError
+
 WEIGHTS = ("w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8")
 
 
@@ -190,6 +192,12 @@ def _needed(formula: Formula) -> tuple[str, ...]:
 # The columns of its row that each column is computed from.
 NEEDED = {column: _needed(formula) for column, formula in FORMULAS.items()}
 
+# From which neuron to which each weight leads: ∂h1/∂w1 is i1, and so w1 joins i1 and h1.
+EDGES = {
+    weight: (_needed(PARTIALS[link])[0].removeprefix("a_"), link[1:].partition("/")[0])
+    for weight, (*_, link) in zip(WEIGHTS, CHAINS.values(), strict=True)
+}
+
 # --- Gradient descent ---------------------------------------------------------------------
 
 
@@ -203,7 +211,7 @@ def evaluate(given: dict[str, Any]) -> dict[str, Any]:
         All 31 columns by name.
     """
     row = SimpleNamespace(**given)
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         for column, formula in FORMULAS.items():
             setattr(row, column, formula(row))
     return vars(row)
@@ -221,12 +229,21 @@ def descend(problem: Problem, learning_rate: float, steps: int) -> np.ndarray:
     Returns:
         float64 array of shape (steps + 1, 31) in the order of `COLUMNS`; the first row has the
         starting weights.
+
+    Raises:
+        UserError: if a number overflows.
     """
     given = {name: np.float64(value) for name, value in problem.given().items()}
     rows = []
-    for _ in range(steps + 1):
+    for step in range(steps + 1):
         row = evaluate(given)
         rows.append([row[column] for column in COLUMNS])
+        if not np.isfinite(rows[-1]).all():
+            raise UserError(
+                f"the numbers overflow at step {step} with learning rate {learning_rate:g}: "
+                "use a smaller learning rate, smaller numbers or fewer steps"
+            )
         r = SimpleNamespace(**row)
-        given |= {weight: updated(weight, r, learning_rate) for weight in WEIGHTS}
+        with np.errstate(all="ignore"):
+            given |= {weight: updated(weight, r, learning_rate) for weight in WEIGHTS}
     return np.array(rows)

@@ -1,15 +1,16 @@
-"""The page: the exercise alive in one HTML file, its formulas written by `network.py` itself."""
+"""The page: the exercise in one interactive HTML file, with the formulas of `network.py`."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backprop.derivation import SYMBOLS, typeset
-from backprop.expression import JavaScript, named
+from backprop.derivation import sigmoid_rule, update_rule
+from backprop.expression import JavaScript, MathML, named
 from backprop.network import (
     CHAINS,
     COLUMNS,
+    EDGES,
     FORMULAS,
     PARTIALS,
     PATHS,
@@ -18,6 +19,7 @@ from backprop.network import (
     partial,
     updated,
 )
+from common import UserError
 from common.page import assemble
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -27,7 +29,7 @@ MOST_STEPS = 1000  # that the page computes
 _ROW = named(
     {name: f"r.{name}" if name.isidentifier() else f'r["{name}"]' for name in COLUMNS}, JavaScript
 )
-_GAPS = named({name: f"{{{name}}}" for name in COLUMNS})
+_GAPS = named({name: f"{{{name}}}" for name in COLUMNS}, MathML)
 
 
 def write_page(
@@ -36,32 +38,37 @@ def write_page(
     """Write the page, which begins with these numbers; the same arguments give the same bytes.
 
     Args:
-        learning_rates: the stops of the slider, whose curves stand behind the error's.
-        steps: how many times the weights move, at most `MOST_STEPS` here.
+        learning_rates: the stops of the slider; their curves are drawn too.
+        steps: how many times the weights move, at most `MOST_STEPS`.
+
+    Raises:
+        UserError: if there are more steps than the page computes.
     """
-    script = formulas_script(problem, learning_rates, min(steps, MOST_STEPS))
-    assemble(path, TEMPLATE, {"formulas": script})
+    if steps > MOST_STEPS:
+        raise UserError(
+            f"cannot write {path}: the page shows {MOST_STEPS} steps at most, not {steps}"
+        )
+    parts = {"formulas": formulas_script(problem, learning_rates, steps)}
+    for name, rule in (("sigmoid", sigmoid_rule), ("update", update_rule)):
+        parts[name] = f"    <math>{''.join(rule(MathML))}</math>\n"
+    assemble(path, TEMPLATE, parts)
 
 
 def formulas_script(problem: Problem, learning_rates: Sequence[float], steps: int) -> str:
     """Write what the page computes and derives with, as JavaScript.
 
     Each link of the chain rule has its value and, but for those that sum up two paths, a formula
-    with gaps such as `{w5}`, for a person to read with names or with numbers.
+    in MathML with gaps such as `{w5}`, to be read with symbols or with numbers in them.
     """
     links = {
         symbol: {"value": _function("r", partial(symbol, _ROW))}
-        | (
-            {"formula": _quoted(typeset(PARTIALS[symbol](_GAPS).text))}
-            if symbol in PARTIALS
-            else {}
-        )
+        | ({"formula": _quoted(PARTIALS[symbol](_GAPS).text)} if symbol in PARTIALS else {})
         for symbol in (*PATHS, *PARTIALS)
     }
     updates = {
         weight: {
             "value": _function("r, eta", updated(weight, _ROW, JavaScript("eta"))),
-            "formula": _quoted(typeset(updated(weight, _GAPS, JavaScript("{eta}")).text)),
+            "formula": _quoted(updated(weight, _GAPS, MathML("{η}")).text),
         }
         for weight in WEIGHTS
     }
@@ -72,7 +79,8 @@ def formulas_script(problem: Problem, learning_rates: Sequence[float], steps: in
         "STEPS": _quoted(steps),
         "MOST_STEPS": _quoted(MOST_STEPS),
         "COLUMNS": _quoted(COLUMNS),
-        "EDGES": {weight: _quoted(edge) for weight, edge in edges().items()},
+        "EDGES": {weight: _quoted(edge) for weight, edge in EDGES.items()},
+        "SYMBOLS": {name: _quoted(MathML.symbol(name)) for name in (*COLUMNS, *links, "η")},
         "FORMULAS": {name: _function("r", formula(_ROW)) for name, formula in FORMULAS.items()},
         "LINKS": links,
         "PATHS": {symbol: _quoted(paths) for symbol, paths in PATHS.items()},
@@ -80,15 +88,6 @@ def formulas_script(problem: Problem, learning_rates: Sequence[float], steps: in
         "UPDATES": updates,
     }
     return "".join(f"const {name} = {_written(value)};\n" for name, value in constants.items())
-
-
-def edges() -> dict[str, tuple[str, str]]:
-    """Find from which neuron to which each weight leads: ∂h1/∂w1 is i1, and so w1 joins them."""
-    found = {}
-    for *_, link in CHAINS.values():
-        end, weight = link.removeprefix("∂").split("/∂")
-        found[weight] = (PARTIALS[link](SYMBOLS).text.removeprefix("a_"), end)
-    return found
 
 
 def _function(arguments: str, body: JavaScript) -> str:

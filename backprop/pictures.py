@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from backprop.derivation import STEPS_OF_DERIVATION
-from backprop.network import COLUMNS, Problem, descend, evaluate
+from backprop.derivation import derivation
+from backprop.network import COLUMNS, EDGES, Problem, descend, evaluate
 from common import write_whole
 from common.figures import png_bytes
 
@@ -22,23 +22,14 @@ NEURONS = {  # name: x, y, colour
     "o1": (4.0, 2.0, OUTPUT),
     "o2": (4.0, 0.0, OUTPUT),
 }
-EDGES = {  # weight: from, to, where along the line its label stands
-    "w1": ("i1", "h1", 0.5),
-    "w2": ("i2", "h1", 0.28),
-    "w3": ("i1", "h2", 0.28),
-    "w4": ("i2", "h2", 0.5),
-    "w5": ("h1", "o1", 0.5),
-    "w6": ("h2", "o1", 0.28),
-    "w7": ("h1", "o2", 0.28),
-    "w8": ("h2", "o2", 0.5),
-}
 
 
 def draw_network(ax: Axes, problem: Problem) -> None:
     """Draw neurons and weights with the numbers of the first forward pass on them."""
     values = evaluate(problem.given())
-    for weight, (start, end, where) in EDGES.items():
+    for weight, (start, end) in EDGES.items():
         (x0, y0, _), (x1, y1, _) = NEURONS[start], NEURONS[end]
+        where = 0.5 if y0 == y1 else 0.28  # along the line: before the two that cross do
         ax.annotate(
             "",
             (x1, y1),
@@ -95,9 +86,9 @@ def draw_overview(path: str | Path, problem: Problem, learning_rate: float, step
 
 def _draw_derivation(ax: Axes) -> None:
     ax.axis("off")
-    lines = sum(len(formulas) + 1.6 for _, formulas in STEPS_OF_DERIVATION)
+    lines = sum(len(formulas) + 1.6 for _, formulas in derivation())
     y = 1.0
-    for heading, formulas in STEPS_OF_DERIVATION:
+    for heading, formulas in derivation():
         ax.text(0, y, heading, fontsize=12, weight="bold", color=WEIGHT, va="top")
         y -= 1 / lines
         for symbol, formula in formulas:

@@ -13,7 +13,7 @@ from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
-from backprop.derivation import STEPS_OF_DERIVATION
+from backprop.derivation import derivation
 from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, descend, updated
 from common import write_whole
@@ -139,7 +139,7 @@ def _write_derivation(
     )
     values = dict(zip(COLUMNS, first_row, strict=True))
     row = 3
-    for heading, lines in STEPS_OF_DERIVATION:
+    for heading, lines in derivation():
         sheet.write(row, 0, heading, formats.text)
         row += 1
         for symbol, formula in lines:
@@ -159,7 +159,7 @@ def _write_problem(sheet: Worksheet, formats: Formats, problem: Problem) -> None
     sheet.set_column("A:A", 22)
     sheet.set_column("B:B", 12)
     sheet.write("A1", "Inputs, targets, starting weights", formats.title)
-    sheet.write("A2", "Yellow cells are yours to change: all sheets follow.", formats.note)
+    sheet.write("A2", "Change the yellow cells: all sheets recalculate.", formats.note)
     meaning = {"t": "target", "i": "input", "w": "starting weight"}
     for name, value in problem.given().items():
         sheet.write(PROBLEM_ROWS[name], 0, f"{meaning[name[0]]} {name}")
@@ -174,7 +174,9 @@ def _write_rate(
     sheet.write("A1", "η =", formats.text)
     sheet.write_number(0, 1, learning_rate, formats.given)
     sheet.merge_range(
-        "A2:C5", "the learning rate: change it, and table and chart follow", formats.wrapped
+        "A2:C5",
+        "the learning rate: change it, and the table and chart recalculate",
+        formats.wrapped,
     )
     for column, name in enumerate(COLUMNS):
         sheet.write(HEADER_ROW, column, name, formats.header[name])
@@ -221,7 +223,7 @@ def _write_comparison(
     sheet = workbook.add_worksheet(COMPARISON)
     sheet.merge_range(
         "A1:B5",
-        "E_total after each step: the columns are those of the sheets before",
+        "E_total after each step, one column for each learning rate",
         formats.wrapped,
     )
     sheet.write(HEADER_ROW, 0, "step", formats.plain_header)

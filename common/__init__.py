@@ -1,8 +1,9 @@
-"""What both parts use: errors shown in one line, and files that are written whole or not at all."""
+"""What both parts use: errors in one line, files that are whole or not there, output in UTF-8."""
 
 import contextlib
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -49,3 +50,9 @@ def _remove_left_behind(path: Path) -> None:
             with contextlib.suppress(OSError):  # another process may be faster
                 if time.time() - other.stat().st_mtime > LONGEST_WRITE:
                     other.unlink()
+
+
+def print_utf8() -> None:
+    """Print UTF-8 from here on: a Windows code page has no ∂, no η and not every file name."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # names of files may be no text

@@ -118,7 +118,7 @@ def browse(tmp_path_factory):
         if budget is not None:
             command.append(f"--virtual-time-budget={budget}")
         command += [*options, f"{page.as_uri()}#{fragment}"]
-        done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=300, check=True)
         logged = done.stderr.decode(errors="replace").splitlines()
         return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]
 
@@ -129,14 +129,14 @@ def browse(tmp_path_factory):
 def look_around(browse, tmp_path_factory):
     """Go to addresses of a page with a look at each, in one run of the browser; what is seen."""
 
-    def see(page: Path, visits: list[tuple[str, str]]) -> list:
+    def see(page: Path, visits: list[tuple[str, str]], *options: str) -> list:
         written = ",".join(
             f"[{json.dumps(address)}, async () => {{{look}}}]" for address, look in visits
         )
         copy = tmp_path_factory.mktemp("probe") / "page.html"
         script = PROBE.replace("VISITS", written)
         copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
-        document, complaints = browse(copy)
+        document, complaints = browse(copy, "", *options)
         assert complaints == []
         return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
 

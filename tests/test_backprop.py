@@ -3,6 +3,9 @@
 import contextlib
 import csv
 import io
+import os
+import subprocess
+import sys
 
 import matplotlib.image
 import numpy as np
@@ -12,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop.__main__ import main
-from backprop.expression import Expression
+from backprop.expression import Expression, LaTeX, MathML, Plain
 from backprop.network import (
     COLUMNS,
     GRADIENTS,
@@ -114,6 +117,22 @@ def test_expressions_have_the_brackets_they_need_and_no_more():
     assert (1 / (a * b)).text == "1/(a*b)"
 
 
+def test_every_notation_writes_fractions_powers_and_numbers_as_it_does():
+    def formula(notation):
+        a, b = (notation(notation.symbol(name)) for name in ("a_h1", "∂E/∂w1"))
+        return (0.5 * (a - b) ** 2 / (1 + np.exp(-a))).text
+
+    assert formula(Plain) == "½·(a_h1 − ∂E/∂w1)²/(1 + e^(−a_h1))"
+    numerator = r"\frac{1}{2} \cdot (a_{h1} - \frac{\partial E}{\partial w_{1}})^{2}"
+    assert formula(LaTeX) == rf"\frac{{{numerator}}}{{1 + e^{{-a_{{h1}}}}}}"
+    a = "<msub><mi>a</mi><mrow><mi>h</mi><mn>1</mn></mrow></msub>"
+    assert MathML.symbol("a_h1") == a
+    assert (1 / (1 + np.exp(-MathML(a)))).text == (
+        "<mfrac><mrow><mn>1</mn></mrow><mrow><mn>1</mn><mo>+</mo>"
+        f"<msup><mi>e</mi><mrow><mo>−</mo>{a}</mrow></msup></mrow></mfrac>"
+    )
+
+
 # --- Command line -------------------------------------------------------------------------
 
 
@@ -157,7 +176,7 @@ def test_explain_multiplies_the_factors_it_shows(capsys):
         (["build", "--weights", "1", "2"], "--weights"),
         (["build", "--inputs", "nan", "1"], "not a finite number"),
         (["build", "--learning-rates", "1", "1.0"], "the same rate twice"),
-        (["build", "--steps", "0"], "not from 1"),
+        (["build", "--steps", "0"], "not between 1"),
         (["polish"], "polish"),
     ],
 )
@@ -175,6 +194,29 @@ def test_an_unwritable_folder_is_named(tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "cannot write" in error
+
+
+@pytest.mark.parametrize(
+    "words", [["build", "--out", "out", "--learning-rates", "0.5"], ["trace", "--learning-rate"]]
+)
+def test_an_overflow_is_told_with_its_rate_and_step(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*words, "1e300", "--targets", "1e10", "0.5"]) == 2
+    printed, error = capsys.readouterr()
+    assert printed == ""
+    assert error.count("\n") == 1
+    assert "at step 1 with learning rate 1e+300" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["explain", "w1"], ["explain", "η9"]])
+def test_every_letter_is_printed_under_a_windows_code_page(words):
+    command = [sys.executable, "-m", "backprop", *words]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == (0 if words[1] == "w1" else 2)
+    letter = "∂E/∂w1" if words[1] == "w1" else "η9"
+    assert letter in (done.stdout + done.stderr).decode("utf-8")
 
 
 # --- Build --------------------------------------------------------------------------------
