@@ -19,6 +19,7 @@ from common import UserError
 from mnist.__main__ import main
 from mnist.own_image import mnist_like
 from mnist.page import write_page
+from mnist.weights import save_weights
 from model import Net
 from tests.digits import CPU, ROOT
 from tests.test_page import contrast
@@ -615,7 +616,7 @@ def test_the_network_stays_as_it_is(images, tmp_path):
 
 
 def test_the_command_writes_the_page_of_ones_own_weights(small_mnist, tmp_path, capsys):
-    utils.save_weights(shaken(Net()), tmp_path / "net.pt")
+    save_weights(shaken(Net()), tmp_path / "net.pt")
     words = ["page", "--weights", str(tmp_path / "net.pt"), "--out", str(tmp_path / "mine.html")]
     assert main([*words, "--data", str(small_mnist)]) == 0
     assert (tmp_path / "mine.html").stat().st_size < 250_000
