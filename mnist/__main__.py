@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import UserError
+from common import UserError, print_utf8
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,6 +58,7 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives its exit code."""
+    print_utf8()
     parsed = make_parser().parse_args(arguments)
     try:
         page(parsed.weights, parsed.out, parsed.data)

@@ -7,7 +7,7 @@ from statistics import mean, stdev, variance
 from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
-from common import write_whole
+from common import print_utf8, write_whole
 from common.figures import png_bytes
 from mnist.history import Epoch, read_history
 
@@ -98,6 +98,7 @@ def draw(histories: dict[int, list[Epoch]], path: Path) -> None:
 
 
 if __name__ == "__main__":
+    print_utf8()
     histories = read_seeds(ROOT / "results")
     accurate = read_seeds(ROOT / "results" / "accurate")
     quick = read_seeds(ROOT / "results" / "quick")

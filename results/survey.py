@@ -16,7 +16,7 @@ from backprop.check import report
 from backprop.check.book import UnreadableBook, read_book
 from backprop.check.files import check_files, find_workbooks
 from backprop.check.workbook import Asked
-from common import write_whole
+from common import print_utf8, write_whole
 
 SURVEY = Path(__file__).resolve().parent / "survey.csv"
 OF_OTHERS = ("value", "right", "formula", "right_formula", "likely", "not_judged", "remarks")
@@ -101,6 +101,7 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 if __name__ == "__main__":
+    print_utf8()
     if len(sys.argv) > 1:
         write_whole(SURVEY, survey(Path(sys.argv[1])).encode())
     print(table(read_survey()))
