@@ -17,8 +17,12 @@ from common import UserError
 from common.page import assemble
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
-ROOM = 40_000  # bytes of packed images, so that the page stays under 250 KB with any weights
+ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
 DIGITS = 10
+NO_CHAIN = (
+    "the network computes something else than its layers one after another, ending in "
+    "F.log_softmax: the page shows only such a chain"
+)
 
 
 class Images(Protocol):
@@ -114,29 +118,34 @@ def chain(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
     """List the layers with their names in the order in which an image goes through them.
 
     Raises:
-        UserError: unless each takes what the one before gave, and log-softmax follows the last.
+        UserError: unless they compute, one after another and with log-softmax at the end, what
+            the model computes.
     """
     names = {layer: name for name, layer in model.named_modules()}
-    steps = []
-
-    def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        steps.append((layer, inputs[0], output))
-
-    for layer in names:
-        if not list(layer.children()):
-            layer.register_forward_hook(note)
+    order = []
+    hooks = [
+        layer.register_forward_hook(lambda layer, *_: order.append(layer))
+        for layer in names
+        if not list(layer.children())
+    ]
     with torch.inference_mode():
-        result = model(image)
+        expected = model(image)
+        for hook in hooks:
+            hook.remove()
+        if not expected.isfinite().all():
+            raise UserError("the network's answers are not finite numbers: train it anew")
         given = image
-        for layer, taken, output in steps:
-            if taken is not given:
-                raise UserError(f"{names[layer]} does not take what the layer before it gives")
-            given = output
-        if given.shape[1:] != (DIGITS, 1, 1):
-            raise UserError(f"the last layer gives {tuple(given.shape[1:])}, not 10 single numbers")
-        if not torch.equal(F.log_softmax(given.flatten(start_dim=1), dim=1), result):
-            raise UserError("the network does not end in the log-softmax of its last layer")
-    return [(names[layer], layer) for layer, *_ in steps]
+        for layer in order:
+            _kind(layer)
+            try:
+                given = layer(given)
+            except RuntimeError:  # of a shape that it does not take
+                raise UserError(NO_CHAIN) from None
+    if given.shape[1:] != (DIGITS, 1, 1):
+        raise UserError(f"the last layer gives {tuple(given.shape[1:])}, not 10 single numbers")
+    if not torch.equal(F.log_softmax(given.flatten(start_dim=1), dim=1), expected):
+        raise UserError(NO_CHAIN)
+    return [(names[layer], layer) for layer in order]
 
 
 def describe(name: str, layer: nn.Module) -> dict[str, Any]:

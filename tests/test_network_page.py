@@ -298,7 +298,7 @@ for (const strokes of DIGITS) {
   await frame();
   await frame();
   const answer = document.getElementById("answer").textContent;
-  found.push([pad.canvas.toDataURL(), settings.image, answer]);
+  found.push([sheet.canvas.toDataURL(), settings.image, answer]);
 }
 return found;
 """
@@ -306,7 +306,7 @@ return found;
 
 def moved(strokes, generator):
     """Strokes in the unit square, turned, slanted, made smaller and shifted at random."""
-    angle, size, shear = generator.uniform((-0.15, 0.4, -0.15), (0.15, 0.8, 0.15))
+    angle, size, shear = generator.uniform((-0.15, 0.4, -0.15), (0.15, 1.2, 0.15))
     turn = [[np.cos(angle), shear - np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     middle = 0.5 + generator.uniform(-0.12, 0.12, 2) * (1 - size)
     return [
@@ -580,6 +580,25 @@ class Residual(nn.Module):
         return F.log_softmax(logits, dim=1)
 
 
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Conv2d(1, 10, 28), nn.Conv2d(1, 10, 28)
+
+    def forward(self, images):
+        return F.log_softmax((self.left(images) + self.right(images)).flatten(start_dim=1), dim=1)
+
+
+class InPlace(Chain):
+    def forward(self, images):
+        return F.log_softmax(self.layers(images).relu_().flatten(start_dim=1), dim=1)
+
+
+def filled(layer, value):
+    nn.init.constant_(layer.bias, value)
+    return layer
+
+
 class NoSoftmax(Chain):
     def forward(self, images):
         return self.layers(images).flatten(start_dim=1)
@@ -594,8 +613,12 @@ class NoSoftmax(Chain):
         (Chain(nn.Conv2d(1, 10, 3, padding="same"), nn.AvgPool2d(28)), "one padding"),
         (Chain(nn.Conv2d(1, 10, 27), nn.BatchNorm2d(10, affine=False), nn.AvgPool2d(2)), "affine"),
         (Chain(nn.MaxPool2d(3, ceil_mode=True), nn.Conv2d(1, 10, 10)), "another ceil_mode"),
-        (Residual(), "second does not take what the layer before it gives"),
-        (NoSoftmax(nn.Conv2d(1, 10, 28)), "log-softmax"),
+        (Residual(), "one after another"),
+        (Branches(), "one after another"),
+        (InPlace(nn.Conv2d(1, 10, 28)), "one after another"),
+        (NoSoftmax(nn.Conv2d(1, 10, 28)), "one after another"),
+        (Chain(filled(nn.Conv2d(1, 10, 28), float("nan"))), "not finite numbers"),
+        (Chain(nn.Conv2d(1, 10, 28), nn.Flatten()), "no layer such as Flatten"),
         (Chain(nn.Conv2d(1, 10, 27)), "not 10 single numbers"),
     ],
 )

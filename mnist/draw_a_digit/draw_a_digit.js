@@ -154,8 +154,9 @@ function listenToMap(canvas, find) {
   canvas.addEventListener("pointermove", (event) => {
     const pixel = find(event);
     if (!pixel) return;
-    if (event.buttons) choosePixel(pixel);
-    else point(pixel);
+    const scrolls = event.pointerType === "touch" && canvas.id !== "map"; // a tap still chooses
+    if (event.buttons && !scrolls) choosePixel(pixel);
+    else if (!event.buttons) point(pixel);
   });
   canvas.addEventListener("pointerleave", () => point(undefined));
   canvas.addEventListener("click", (event) => {

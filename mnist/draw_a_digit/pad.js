@@ -8,11 +8,17 @@ const KEY_STEP = 10; // how far an arrow key moves the pen
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const WHOLE = { left: 0, top: 0, width: PAD_SIDE / SIDE, height: PAD_SIDE / SIDE };
 
-const pad = document.getElementById("pad").getContext("2d", { willReadFrequently: true });
+const pad = document.getElementById("pad").getContext("2d");
+// What is read: the drawing made smaller on paper with a margin, for a digit may fill the pad.
+const MARGIN = 40;
+const SHRUNK = 1 - (2 * MARGIN) / PAD_SIDE;
+const sheet = html("canvas", { width: PAD_SIDE, height: PAD_SIDE })
+  .getContext("2d", { willReadFrequently: true });
 let drawing = { strokes: [], taken: new Uint8Array(SIDE ** 2) }; // strokes, or an image
 let earlier = []; // drawings, for undo
 let onPad; // the drawing's 28x28 pixels as text
 let place = WHOLE; // of the image's pixels on the pad: x starts at left + x * width
+let growing; // the stroke that is being drawn
 let pen; // of the keyboard: {x, y, down}
 let frame = 0; // the browser's, in which the drawing will be read
 
@@ -24,20 +30,25 @@ function redraw(next) {
 }
 
 function startStroke(point) {
-  redraw({ strokes: [...drawing.strokes, [point]] });
+  growing = [point];
+  redraw({ strokes: [...drawing.strokes, growing] });
 }
 
+/** Add to the stroke that is being drawn; nothing, if it was undone or cleared meanwhile. */
 function extendStroke(points) {
-  drawing.strokes.at(-1).push(...points);
+  if (drawing.strokes.at(-1) !== growing) return;
+  growing.push(...points);
   readSoon();
 }
 
 function undo() {
+  growing = undefined;
   drawing = earlier.pop() ?? drawing;
   readSoon();
 }
 
 function clear() {
+  growing = undefined;
   redraw({ strokes: [] });
 }
 
@@ -47,7 +58,7 @@ function takeImage(image) {
   onPad = imageText(image);
   earlier.push(drawing);
   drawing = { strokes: [], taken: image };
-  paint();
+  paint(pad);
   place = WHOLE;
 }
 
@@ -62,11 +73,17 @@ function readSoon() {
 
 /** Give the drawing as the 28x28 pixels that the network gets; all 0 where there is no digit. */
 function readDrawing() {
-  paint();
-  const pixels = pad.getImageData(0, 0, PAD_SIDE, PAD_SIDE).data;
-  const found = drawing.taken ? { image: drawing.taken, ...WHOLE } : mnistLike(greyOf(pixels), PAD_SIDE);
-  place = found ?? WHOLE;
-  return found?.image ?? new Uint8Array(SIDE ** 2);
+  paint(pad);
+  place = WHOLE;
+  if (drawing.taken) return drawing.taken;
+  paint(sheet, MARGIN, SHRUNK);
+  const found = mnistLike(greyOf(sheet.getImageData(0, 0, PAD_SIDE, PAD_SIDE).data), PAD_SIDE);
+  if (found === undefined) return new Uint8Array(SIDE ** 2);
+  place = {
+    left: (found.left - MARGIN) / SHRUNK, width: found.width / SHRUNK,
+    top: (found.top - MARGIN) / SHRUNK, height: found.height / SHRUNK,
+  };
+  return found.image;
 }
 
 function greyOf(pixels) {
@@ -75,21 +92,28 @@ function greyOf(pixels) {
   return grey;
 }
 
-/** Paint the drawing, black on white. */
-function paint() {
-  pad.fillStyle = "#fff";
-  pad.fillRect(0, 0, PAD_SIDE, PAD_SIDE);
+/** Paint the drawing, black on white, with a margin around and so much smaller. */
+function paint(paper, margin = 0, scale = 1) {
+  paper.resetTransform();
+  paper.fillStyle = "#fff";
+  paper.fillRect(0, 0, PAD_SIDE, PAD_SIDE);
+  paper.setTransform(scale, 0, 0, scale, margin, margin);
   drawing.taken?.forEach((ink, index) => {
-    pad.fillStyle = `rgb(${255 - ink} ${255 - ink} ${255 - ink})`;
-    pad.fillRect((index % SIDE) * WHOLE.width, Math.floor(index / SIDE) * WHOLE.height, WHOLE.width, WHOLE.height);
+    paper.fillStyle = `rgb(${255 - ink} ${255 - ink} ${255 - ink})`;
+    paper.fillRect((index % SIDE) * WHOLE.width, Math.floor(index / SIDE) * WHOLE.height, WHOLE.width, WHOLE.height);
   });
-  Object.assign(pad, { lineWidth: PEN, lineCap: "round", lineJoin: "round" });
+  paper.beginPath();
+  paper.rect(0, 0, PAD_SIDE, PAD_SIDE);
+  paper.save();
+  paper.clip(); // what was drawn beyond the pad is not seen, nor read
+  Object.assign(paper, { lineWidth: PEN, lineCap: "round", lineJoin: "round" });
   for (const [start, ...rest] of drawing.strokes) {
-    pad.beginPath();
-    pad.moveTo(...start);
-    for (const point of [start, ...rest]) pad.lineTo(...point); // a single point makes a dot
-    pad.stroke();
+    paper.beginPath();
+    paper.moveTo(...start);
+    for (const point of [start, ...rest]) paper.lineTo(...point); // a single point makes a dot
+    paper.stroke();
   }
+  paper.restore();
 }
 
 /** Mark on the drawing the square that a pixel sees. */

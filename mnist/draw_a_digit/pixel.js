@@ -106,7 +106,8 @@ function markSight({ top, left, size }) {
 function sightWords({ top, left, size }) {
   const seen = html("strong", {}, size === 1 ? "1 pixel" : `${size}×${size} pixels`);
   const words = ["It sees ", seen, ` of the image’s ${SIDE}×${SIDE}`];
-  if (size >= SIDE) return [...words, ": all, and padding around them"];
+  const whole = (first) => first <= 0 && first + size >= SIDE;
+  if (whole(top) && whole(left)) return ["It sees ", html("strong", {}, "the whole image")];
   const within = (first) => first >= 0 && first + size <= SIDE;
   return within(top) && within(left) ? words : [...words, ", partly padding beyond the rim"];
 }
