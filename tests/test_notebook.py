@@ -188,7 +188,7 @@ mnist.run.save_weights = save_or_die
     text = run_in_colab(epochs=3)
     assert "mounted at /content/drive" in text
     assert "pip install --quiet -r requirements.txt" in text
-    assert "1 of 3 epochs are done: resuming from" in text
+    assert "2 of 3 epochs are done: resuming from" in text
     assert len(read_history(run_in_colab.output_dir / "history.csv")) == 3
 
 
