@@ -89,6 +89,6 @@ function change(changes) {
 function followAddress() {
   const [read, damage] = readAddress(location.hash.slice(1));
   const shortened = damage.length > 60 ? `${damage.slice(0, 60)}…` : damage;
-  complain(damage && `The address is damaged at “${shortened}”, so this is what the page starts with.`);
+  complain(damage && `The URL is damaged at “${shortened}”; this is the page as it starts.`);
   apply(read);
 }

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from common import UserError
 from common.page import assemble
+from mnist.images import Images, misread
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
 ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
@@ -25,18 +26,9 @@ NO_CHAIN = (
 )
 
 
-class Images(Protocol):
-    """Images with their labels, and what is done to them before the network gets them."""
-
-    images: Tensor  # uint8, shape (N, 1, 28, 28)
-    labels: Tensor  # int64, shape (N,)
-
-    def transform(self, images: Tensor) -> Tensor: ...
-
-
 @dataclass(frozen=True)
 class Kind:
-    """What the page has to know of a layer of one kind.
+    """What the page must know about one kind of layer.
 
     Args:
         name: of the function in network.js that computes it.
@@ -89,14 +81,14 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
         UserError: if the network is not such a chain, or the file cannot be written.
     """
     model = copy.deepcopy(model).cpu().eval()
-    layers = chain(model, data.transform(data.images[:1]).cpu())
+    layers = chain(model, data[[0]][0].cpu())
     described = [describe(name, layer) for name, layer in layers]
     grey = torch.arange(256, dtype=torch.uint8, device=data.images.device)
     weights = [data.transform(grey.view(-1, 1, 1, 1))]
     weights += [tensor for _, layer in layers for tensor in tensors(layer)]
     answers = log_probabilities.argmax(dim=1)
     examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
-    wrong = mistakes(data.labels, log_probabilities)
+    wrong = misread(data, log_probabilities)
     shown = [(index, packed(data.images[index])) for index in examples + wrong]
     sizes = accumulate(len(pixels) for _, pixels in shown)
     shown = [it for it, size in zip(shown, sizes, strict=True) if size <= ROOM]
@@ -149,7 +141,7 @@ def chain(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
 
 
 def describe(name: str, layer: nn.Module) -> dict[str, Any]:
-    """Tell a layer to the page, without its weights.
+    """Describe a layer for the page, without its weights.
 
     Raises:
         UserError: if the page knows no such layer.
@@ -183,13 +175,6 @@ def _single(layer: nn.Module, attribute: str) -> float:
     if len(sides) > 1 or isinstance(value, str):
         raise UserError(f"the page knows only one {attribute} for height and width: {layer}")
     return sides.pop()
-
-
-def mistakes(labels: Tensor, log_probabilities: Tensor) -> list[int]:
-    """Index the images that are read wrong, the most confident mistake first."""
-    confidence, answers = log_probabilities.max(dim=1)
-    wrong = (answers != labels).nonzero().flatten()
-    return wrong[confidence[wrong].argsort(descending=True, stable=True)].tolist()
 
 
 def packed(image: Tensor) -> bytes:

@@ -4,7 +4,6 @@ Each function draws one figure, saves it as PNG, and shows the same PNG if it ru
 """
 
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,18 +15,10 @@ from torch import Tensor
 from common import write_whole
 from common.figures import png_bytes
 from mnist.history import Epoch
+from mnist.images import Images, misread
 from mnist.notebook import show_picture
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
-
-
-class Images(Protocol):
-    """Images with their labels; a list of indices fetches them transformed."""
-
-    images: Tensor  # uint8, shape (N, 1, 28, 28)
-    labels: Tensor  # int64, shape (N,)
-
-    def __getitem__(self, indices: list[int]) -> tuple[Tensor, Tensor]: ...
 
 
 def train_samples(data: Images, path: str | Path, columns: int = 12) -> None:
@@ -142,9 +133,8 @@ def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: in
         most: how many to draw at most.
     """
     confidence, predictions = log_probabilities.exp().max(dim=1)
-    wrong = (predictions != data.labels).nonzero().flatten()
-    wrong = wrong[confidence[wrong].argsort(descending=True)]
-    shown, columns = wrong[:most].tolist(), 8
+    wrong = misread(data, log_probabilities)
+    shown, columns = wrong[:most], 8
     rows = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(10, 0.7 + 1.5 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)

@@ -151,6 +151,37 @@ def test_own_weights_and_other_layers_are_computed_as_by_pytorch(
     assert_computes(look_around, page_of(model), model, images.images[:50])
 
 
+def test_digits_from_elsewhere_are_read_as_by_pytorch(look_around):
+    elsewhere = pytest.importorskip("sklearn.datasets").load_digits()
+    small = [Image.fromarray(np.uint8(255 - 15 * np.pad(it, 2))) for it in elsewhere.images[:100]]
+    drawings = [it.resize((120, 120)) for it in small]
+    look = """return DRAWINGS.map((it) => {
+      const { image } = mnistLike(Uint8Array.from(atob(it), (letter) => letter.charCodeAt(0)), 120);
+      const answer = computeAll(image).at(-1);
+      return answer.indexOf(Math.max(...answer));
+    })""".replace(
+        "DRAWINGS", json.dumps([base64.b64encode(it.tobytes()).decode() for it in drawings])
+    )
+    (read,) = look_around(TRACKED, [("pixel=0.0.0.0", look)])
+    digits = torch.stack([mnist_like(it) for it in drawings])
+    assert read == log_probabilities(trained(), digits).argmax(dim=1).tolist()
+    assert np.mean(read == elsewhere.target[:100]) > 0.9
+
+
+WIDTH = """
+document.body.style.width = "390px"; // the browser's own window is never narrower than 500
+return document.body.scrollWidth;
+"""
+
+
+def test_a_large_window_fits_a_phone(look_around, page_of):
+    torch.manual_seed(5)
+    page = page_of(shaken(Chain(nn.Conv2d(1, 4, 17), nn.AvgPool2d(12), nn.Conv2d(4, 10, 1))))
+    places = ["pixel=1.0.5.5", "pixel=2.3.0.0"]
+    widths = look_around(page, [(place, WIDTH) for place in places], "--window-size=500,844")
+    assert widths == [390, 390]
+
+
 @pytest.fixture(scope="module")
 def positive():
     """A network whose gradients are nowhere 0: weights above 0, means in place of maxima."""
@@ -350,8 +381,12 @@ slide("map-number", 5);
 told.map = settings.pixel;
 for (const layer of [22, 24, 1]) slide("layer", layer);
 told.back = settings.pixel;
+await new Promise((resolve) => setTimeout(resolve, 600));
+const words = (id) => document.getElementById(id).textContent;
+told.spoken = ["pixel-told", "map-name", "seen-name"].map(words);
+told.value = short(valueOf(readPixel(settings.pixel)));
 await click("clear");
-told.cleared = [ink(), document.getElementById("answer").textContent];
+told.cleared = [ink(), words("answer")];
 for (const key of [" ", ...Array(14).fill("ArrowDown"), " ", "ArrowLeft"]) press("pad", key);
 await frame(); await frame();
 told.drawn = [ink() > 0, drawing.strokes.length, drawing.strokes[0].length];
@@ -361,6 +396,10 @@ await click("undo");
 told.again = settings.image === DEFAULTS.image;
 document.querySelector("#examples button").click();
 told.taken = [ink() > 0, document.querySelector("#examples button").getAttribute("aria-pressed")];
+await click("clear");
+press("pad", " ");
+await frame(); await frame();
+told.dot = [ink(), words("answer")];
 return told;
 """
 
@@ -373,8 +412,15 @@ def test_keys_and_buttons_do_what_they_say(seen):
     assert told["pixel"] == "1.3.11.10"
     assert told["map"] == "1.5.11.10"
     assert told["back"] == "1.5.11.10"  # however coarse the layers between
+    spoken, place, sight = told["spoken"]
+    assert place in spoken
+    assert sight in spoken
+    assert told["value"] in place
     assert told["cleared"][0] == 0
     assert not re.match(r"\d", told["cleared"][1])
+    assert told["dot"][0] == 0
+    assert not re.match(r"\d", told["dot"][1])
+    assert told["dot"][1] != told["cleared"][1]
     assert told["drawn"] == [True, 1, 15]
     assert told["undone"] == 0
     assert told["again"] is True
@@ -450,9 +496,9 @@ DAMAGED = visit([*DAMAGES, "pixel=5.1.2.3"], TOLD)
 
 def test_a_damaged_address_shows_the_start_and_says_so(seen):
     *told, after = seen[DAMAGED]
+    assert DAMAGES[0] in told[0][0]
     for damage, (message, is_start) in zip(DAMAGES, told, strict=True):
-        assert message.startswith("The address is damaged at “"), damage
-        assert len(message) < 200
+        assert 0 < len(message) < 200, damage
         assert is_start, damage
     assert after == ["", False]
 

@@ -46,7 +46,6 @@ const RULES = {
 
 let image; // 784 bytes, ink 255
 let values; // of every layer, from this image
-let telling = 0; // the timer of what a screen reader is told
 
 /** Compute what the changed settings change, and show it. */
 function apply(changes) {
@@ -66,8 +65,8 @@ function apply(changes) {
 // --- The answer --------------------------------------------------------------------------------------
 
 function percent(share) {
-  if (share > 0.9995) return "over 99.9 %";
-  return share < 0.0005 ? "under 0.1 %" : `${(100 * share).toFixed(1)} %`;
+  if (share > 0.9995) return "over 99.9\u00a0%";
+  return share < 0.0005 ? "under 0.1\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
 function showReading() {
@@ -76,23 +75,25 @@ function showReading() {
   const blank = image.every((ink) => ink === 0);
   const known = KNOWN.find((it) => it.image === settings.image);
   document.getElementById("answer").replaceChildren(...(blank
-    ? [html("strong", {}, "–"), " draw a digit"]
+    ? [html("strong", {}, "–"), drawing.strokes.length ? " too little ink: draw it larger" : " draw a digit"]
     : [html("strong", {}, best), html("span", {}, ` ${percent(shares[best])} sure`, ...judged(known, best))]));
-  tellWhenStill();
+  tellWhenStill("answer-told", document.getElementById("answer").textContent);
   shares.forEach((share, digit) => showBar(digit, blank ? 0 : share, !blank && digit === best));
   for (const id of ["given", "seen"]) {
-    paintPixels(document.getElementById(id), Uint32Array.from(image, (ink) => colours.ink[ink]), SIDE);
+    paintPixels(document.getElementById(id), Uint32Array.from(image, (ink) => theme.ink[ink]), SIDE);
   }
   for (const button of document.querySelectorAll(".thumbnails button")) {
     button.setAttribute("aria-pressed", button.value === settings.image);
   }
 }
 
-/** Let a screen reader tell the answer, once the hand is still. */
-function tellWhenStill() {
-  const [told, answer] = ["told", "answer"].map((id) => document.getElementById(id));
-  clearTimeout(telling);
-  telling = setTimeout(() => { told.textContent = answer.textContent; }, 500);
+const telling = {}; // the timers of what a screen reader is told
+
+/** Let a screen reader tell a text, once the hand is still. */
+function tellWhenStill(id, text) {
+  const told = document.getElementById(id);
+  clearTimeout(telling[id]);
+  telling[id] = setTimeout(() => { told.textContent = text; }, 500);
 }
 
 /** Say of a known image whether its answer is right. */
@@ -114,10 +115,10 @@ function showBar(digit, share, isBest) {
 
 function thumbnail({ index, label, answer, pixels, image }, isMistake) {
   const canvas = html("canvas", { "aria-hidden": "true" });
-  paintPixels(canvas, Uint32Array.from(pixels, (ink) => colours.ink[ink]), SIDE);
+  paintPixels(canvas, Uint32Array.from(pixels, (ink) => theme.ink[ink]), SIDE);
   const title = `test image ${index}, a ${label}, read as a ${answer}`;
-  return html("button", { type: "button", value: image, title, "aria-label": title },
-    canvas, isMistake ? `${label}, not ${answer}` : "");
+  return html("button", { type: "button", value: image, title, "aria-label": title }, canvas,
+    isMistake ? `${label}, not ${answer}` : "");
 }
 
 function buildThumbnails() {
@@ -128,7 +129,7 @@ function buildThumbnails() {
   const { images, wrong } = TESTED;
   const count = MISTAKES.length < wrong ? `${MISTAKES.length} of the ${wrong}` : `All ${wrong}`;
   document.getElementById("mistakes-title").textContent =
-    `${count} that it reads wrong, of ${images.toLocaleString("en")}`;
+    `${count} that it reads wrong, of ${images.toLocaleString("en")} test images`;
 }
 
 function build() {
@@ -177,6 +178,7 @@ function listen() {
   listenToKeys();
   on("undo", "click", undo);
   on("clear", "click", clear);
+  on("to-how", "click", showWhy);
   for (const id of ["examples", "mistakes"]) {
     on(id, "click", (event) => {
       const button = event.target.closest("button");
@@ -219,12 +221,12 @@ function watchScreen() {
 
 /** Take the colours of the light or the dark page. */
 function dress() {
-  readColours();
+  readTheme();
   buildThumbnails();
   apply(settings);
 }
 
-readColours();
+readTheme();
 build();
 buildThumbnails();
 followAddress();

@@ -8,7 +8,7 @@ const ROOMY = 600; // pixels across from which maps are drawn larger
 
 let places = []; // of each layer's maps: {columns, size, line}
 let strips = []; // of each layer: its maps as a picture, one below the other
-let colours = {}; // of this light or dark page
+const theme = {}; // the colours of this light or dark page
 const visible = new Set(); // layers on the screen
 
 function nameOf(layer) {
@@ -19,7 +19,7 @@ function nameOf(layer) {
 
 /** What a layer does, in a few words. */
 function hintOf(layer) {
-  const { kind, kernel } = NETWORK[layer];
+  const { kind, kernel, side } = NETWORK[layer];
   if (kind === "convolution" && isOfDigits(layer)) return "one map for each digit: where it is seen";
   return {
     "image": "as the network gets it",
@@ -29,7 +29,8 @@ function hintOf(layer) {
     "batch norm": "brings each map to the same scale",
     "max pooling": `keeps the largest of ${kernel}×${kernel}`,
     "dropout": "does nothing outside training",
-    "average pooling": `the mean of ${kernel}×${kernel}`,
+    "average pooling": isOfDigits(layer) && side === 1
+      ? "the mean of each map: the digit’s score" : `the mean of ${kernel}×${kernel}`,
     "log-softmax": "logarithms of the probabilities",
   }[kind];
 }
@@ -51,23 +52,23 @@ function mapName(layer, map) {
 
 // --- Colours -------------------------------------------------------------------------------------
 
-function readColours() {
+function readTheme() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["card", "text", "muted", "positive", "negative", "mark"]) {
-    colours[name] = style.getPropertyValue(`--${name}`);
+    theme[name] = style.getPropertyValue(`--${name}`);
   }
   const steps = Array.from({ length: 256 }, (_, index) => index / 255);
-  colours.ramp = Uint32Array.from([
-    ...steps.slice(1).reverse().map((share) => mixed(colours.negative, share)),
-    ...steps.map((share) => mixed(colours.positive, share)),
+  theme.ramp = Uint32Array.from([
+    ...steps.slice(1).reverse().map((share) => mixed(theme.negative, share)),
+    ...steps.map((share) => mixed(theme.positive, share)),
   ]);
-  colours.ink = Uint32Array.from(steps, (share) => mixed(colours.text, share));
+  theme.ink = Uint32Array.from(steps, (share) => mixed(theme.text, share));
 }
 
 /** Mix a share of a colour into the page's, as the bytes of a pixel. */
 function mixed(colour, share) {
   const bytes = (text) => [1, 3, 5].map((start) => parseInt(text.slice(start, start + 2), 16));
-  const paper = bytes(colours.card);
+  const paper = bytes(theme.card);
   const [red, green, blue] = bytes(colour).map((it, index) => paper[index] + share * (it - paper[index]));
   return (255 << 24) | (blue << 16) | (green << 8) | red;
 }
@@ -75,7 +76,7 @@ function mixed(colour, share) {
 /** The colour of a value among those of a layer; the root makes small ones visible. */
 function colourOf(value, most) {
   const share = Math.round(255 * Math.sqrt(Math.abs(value) / most)) || 0;
-  return colours.ramp[255 + (value < 0 ? -share : share)];
+  return theme.ramp[255 + (value < 0 ? -share : share)];
 }
 
 function mostOf(values) {
@@ -157,7 +158,7 @@ function drawLayer(layer) {
   for (let map = 0; map < maps; map++) {
     const [x, y] = cornerOf(layer, map);
     context.drawImage(strips[layer], 0, map * side, side, side, x, y, size, size);
-    context.strokeStyle = colours.muted;
+    context.strokeStyle = theme.muted;
     context.globalAlpha = 0.35;
     context.strokeRect(x + 0.5, y + 0.5, size - 1, size - 1);
     context.globalAlpha = 1;
@@ -169,7 +170,7 @@ function drawLayer(layer) {
 function captionMap(context, layer, map) {
   const [x, y] = cornerOf(layer, map);
   const { size } = places[layer];
-  context.fillStyle = colours.text;
+  context.fillStyle = theme.text;
   context.font = "12px system-ui, sans-serif";
   context.textAlign = "center";
   captionOf(layer, map).forEach((line, index) =>
@@ -189,7 +190,7 @@ function drawCone(context, layer) {
   const { size } = places[layer];
   const scale = size / NETWORK[layer].side;
   const square = cone(pixel)[layer];
-  const looks = layer === pixel.layer ? [[colours.card, 6], [colours.mark, 3]] : [[colours.card, 3.5], [colours.mark, 1.5]];
+  const looks = layer === pixel.layer ? [[theme.card, 6], [theme.mark, 3]] : [[theme.card, 3.5], [theme.mark, 1.5]];
   for (let map = 0; map < NETWORK[layer].maps; map++) {
     if (map !== pixel.map && !mixesMaps(layer, pixel.layer)) continue;
     const [x, y] = cornerOf(layer, map);
@@ -224,7 +225,7 @@ function buildLayers() {
         html("span", {}, sizeOf(layer)), html("span", { class: "sees" }, sightIcon(layer), sightText(layer))),
       html("div", {}, canvas));
     const begins = block && block !== NETWORK[layer - 1]?.block;
-    return begins ? [html("h3", { class: "block" }, block), figure] : [figure];
+    return begins ? [html("h3", { class: "block" }, `Block ${block}`), figure] : [figure];
   });
   document.getElementById("layers").append(...figures);
 }
@@ -232,7 +233,9 @@ function buildLayers() {
 function sightText(layer) {
   const size = sightOf(layer);
   if (size === 1) return "a pixel sees itself";
-  return size < SIDE ? `a pixel sees ${size}×${size}` : `sees ${size}×${size}: all of it`;
+  const last = NETWORK[layer].side - 1;
+  const all = [0, last].every((row) => isWhole(cone({ layer, row, column: row })[0]));
+  return all ? "a pixel sees the whole image" : `a pixel sees ${size}×${size}`;
 }
 
 /** Draw to scale how much of the image the pixel in the middle of a layer sees. */

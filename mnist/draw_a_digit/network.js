@@ -180,6 +180,11 @@ function sightOf(layer) {
   return cone({ layer, row: 0, column: 0 })[0].size;
 }
 
+/** Whether a square covers the whole image. */
+function isWhole({ top, left, size }) {
+  return [top, left].every((first) => first <= 0 && first + size >= SIDE);
+}
+
 /** The row or column of a layer whose pixels see what lies closest to a place in the image. */
 function nearest(layer, place) {
   const distances = Array.from({ length: NETWORK[layer].side }, (_, row) => {

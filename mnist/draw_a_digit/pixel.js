@@ -3,6 +3,7 @@
 // --- Ask a pixel ---------------------------------------------------------------------------------
 
 const MOST_TERMS = 3; // of a convolution, shown one by one
+const MOST_COLUMNS = 8; // of numbers, as wide as a phone
 
 let pointed; // the pixel under the mouse, shown while it is there
 let anchor; // where the pixel was before the layer was changed: {x, y, map}
@@ -25,7 +26,13 @@ function shownPixel() {
 
 function choosePixel(pixel) {
   anchor = undefined;
+  setPixel(pixel);
+}
+
+function setPixel(pixel) {
   change({ pixel: pixelText(pixel) });
+  const words = ["map-name", "seen-name"].map((id) => document.getElementById(id).textContent);
+  tellWhenStill("pixel-told", words.join(". "));
 }
 
 /** Go to the same place in another layer. */
@@ -35,7 +42,7 @@ function chooseLayer(layer) {
   anchor ??= { x: left + size / 2, y: top + size / 2, map: pixel.map };
   const map = Math.min(anchor.map, NETWORK[layer].maps - 1);
   const [row, column] = [nearest(layer, anchor.y), nearest(layer, anchor.x)];
-  change({ pixel: pixelText({ layer, map, row, column }) });
+  setPixel({ layer, map, row, column });
 }
 
 /** Move within the layer, as far as there are pixels and maps. */
@@ -56,7 +63,7 @@ function valueOf({ layer, map, row, column }) {
 }
 
 function short(value) {
-  return significant(value, 3).replace("-", "−");
+  return significant(value, 3).replaceAll("-", "−");
 }
 
 // --- Its pictures ----------------------------------------------------------------------------------
@@ -70,9 +77,9 @@ function showPixel() {
   markPad(square);
   const { layer, map, row, column } = pixel;
   const { side, maps } = NETWORK[layer];
-  const name = layer === 0 ? "the image" : `layer ${layer}, ${mapName(layer, map)}`;
-  const where = side > 1 ? `: row ${row + 1}, column ${column + 1} of ${side}×${side}` : "";
-  document.getElementById("map-name").textContent = `${name[0].toUpperCase()}${name.slice(1)}${where}`;
+  const name = layer === 0 ? "The image" : `Layer ${layer}, ${mapName(layer, map)}`;
+  const where = side > 1 ? `, row ${row + 1}, column ${column + 1}` : "";
+  document.getElementById("map-name").replaceChildren(`${name}${where}: `, html("strong", {}, short(valueOf(pixel))));
   document.getElementById("seen-name").replaceChildren(...sightWords(square));
   showSliders(pixel, maps);
   document.getElementById("fact").replaceChildren(...whyWords(pixel));
@@ -103,11 +110,11 @@ function markSight({ top, left, size }) {
 }
 
 /** Say how much of the image a pixel sees. */
-function sightWords({ top, left, size }) {
+function sightWords(square) {
+  if (isWhole(square)) return ["It sees ", html("strong", {}, "the whole image")];
+  const { top, left, size } = square;
   const seen = html("strong", {}, size === 1 ? "1 pixel" : `${size}×${size} pixels`);
   const words = ["It sees ", seen, ` of the image’s ${SIDE}×${SIDE}`];
-  const whole = (first) => first <= 0 && first + size >= SIDE;
-  if (whole(top) && whole(left)) return ["It sees ", html("strong", {}, "the whole image")];
   const within = (first) => first >= 0 && first + size <= SIDE;
   return within(top) && within(left) ? words : [...words, ", partly padding beyond the rim"];
 }
@@ -127,6 +134,12 @@ function showSliders({ layer, map }, maps) {
 }
 
 // --- Why it sees so much -----------------------------------------------------------------------------
+
+/** Bring the explanation into view: on a small screen it is far above the last layers. */
+function showWhy() {
+  document.querySelector(".inside").scrollIntoView();
+  document.querySelector(".how").focus({ preventScroll: true });
+}
 
 /** Say from which squares, layer by layer, what a pixel sees is put together. */
 function whyWords(pixel) {
@@ -151,10 +164,10 @@ function whyWords(pixel) {
 const HOW = {
   "image": howImage,
   "convolution": howConvolution,
-  "ReLU": (pixel) => [oneLine("What is below 0 becomes 0: ", ["max(0, ", before(pixel), ")"], pixel)],
+  "ReLU": (pixel) => [oneLine("ReLU replaces negative values by 0: ", ["max(0, ", before(pixel), ")"], pixel)],
   "batch norm": howNorm,
   "max pooling": (pixel) => howPool(pixel, "The largest in its window: ", true),
-  "dropout": (pixel) => [oneLine("Dropout acts in training only, here it changes nothing: ", [before(pixel)], pixel)],
+  "dropout": (pixel) => [oneLine("Dropout acts only in training; here it changes nothing: ", [before(pixel)], pixel)],
   "average pooling": (pixel) => howPool(pixel, "The mean of its window: ", false),
   "log-softmax": howSoftmax,
 };
@@ -180,14 +193,14 @@ function oneLine(words, formula, pixel) {
 
 function howImage(pixel) {
   const ink = image[pixel.row * SIDE + pixel.column];
-  return [oneLine(`${ink} of 255 parts of ink, which the network gets as numbers around 0`, [], pixel)];
+  return [oneLine(`Ink ${ink} of 255, normalised for the network`, [], pixel)];
 }
 
 function howNorm(pixel) {
   const { mean, deviation, factor, shift } = statistics(NETWORK[pixel.layer], pixel.map);
   const formula = ["(", before(pixel), " − ", bracketed(mean), ") / ", exact(deviation), " · ",
     bracketed(factor), " + ", bracketed(shift)];
-  return [oneLine("Its map, brought to mean 0 and deviation 1 as they were in training, then scaled and shifted: ", formula, pixel)];
+  return [oneLine("Batch norm subtracts the mean that this map had in training and divides by its standard deviation, then multiplies by a learned factor and adds a learned shift: ", formula, pixel)];
 }
 
 function bracketed(value) {
@@ -208,7 +221,7 @@ function howPool(pixel, words, isMax) {
 function howSoftmax(pixel) {
   const sums = logSum(values[pixel.layer - 1]);
   const share = html("strong", {}, percent(Math.exp(valueOf(pixel))));
-  return [oneLine("The logit less the logarithm of all digits’ exponentials together: ",
+  return [oneLine("The digit’s score, minus the logarithm of the sum of all ten scores’ exponentials, so that the ten probabilities add up to 1: ",
     [before(pixel), " − ", bracketed(sums)], pixel),
   html("p", {}, `Its exponential is the probability of a ${pixel.map}: `, share)];
 }
@@ -232,21 +245,23 @@ function howConvolution(pixel) {
   if (rest.length) rows.push(...line(`the other ${rest.length} maps`, exact(sum(rest.map(({ value }) => value)), "part")));
   rows.push(...line("bias", exact(layer.bias[pixel.map], "part")), ...line("together", total(pixel)));
   const maps = layer.before.maps;
-  const words = `Window × kernel, number by number, added up over ${maps === 1 ? "the one map" : `all ${maps} maps`} before it${rest.length ? "; those that add most" : ""}:`;
+  const sums = "Each number of the window is multiplied by the kernel’s number in the same place, and all products are added up";
+  const words = maps === 1 ? `${sums}:` : `${sums}, over all ${maps} maps of layer ${pixel.layer - 1}${rest.length ? ". The maps that contribute most" : ""}:`;
   return [html("p", {}, words), html("div", { class: "sum" }, ...rows)];
 }
 
-/** Show numbers in rows, each on the colour of its value. */
+/** Show numbers in rows, each on the colour of its value; the colours alone if they are many. */
 function grid(numbers, columns, most, marked = -1) {
+  const isFine = columns > MOST_COLUMNS;
   const cells = numbers.map((value, index) => {
     const looks = index === marked ? "largest" : value === undefined ? "padding" : "";
-    const cell = html("span", { class: looks, title: value ?? "padding" }, value === undefined ? "0" : tiny(value));
+    const cell = html("span", { class: looks, title: value ?? "padding" }, isFine ? "" : tiny(value ?? 0));
     const colour = value < 0 ? "negative" : "positive";
     const share = 40 * Math.sqrt(Math.abs(value ?? 0) / most) || 0;
     cell.style.background = `color-mix(in srgb, var(--${colour}) ${share}%, var(--card))`;
     return cell;
   });
-  const box = html("div", { class: "grid" }, ...cells);
+  const box = html("div", { class: isFine ? "grid fine" : "grid" }, ...cells);
   box.style.gridTemplateColumns = `repeat(${columns}, max-content)`;
   return box;
 }
