@@ -151,18 +151,20 @@ def test_own_weights_and_other_layers_are_computed_as_by_pytorch(
     assert_computes(look_around, page_of(model), model, images.images[:50])
 
 
+READ = """
+return DRAWINGS.map((drawing) => {
+  const answer = computeAll(mnistLike(bytesOf(drawing), 120).image).at(-1);
+  return answer.indexOf(Math.max(...answer));
+});
+"""
+
+
 def test_digits_from_elsewhere_are_read_as_by_pytorch(look_around):
     elsewhere = pytest.importorskip("sklearn.datasets").load_digits()
     small = [Image.fromarray(np.uint8(255 - 15 * np.pad(it, 2))) for it in elsewhere.images[:100]]
     drawings = [it.resize((120, 120)) for it in small]
-    look = """return DRAWINGS.map((it) => {
-      const { image } = mnistLike(Uint8Array.from(atob(it), (letter) => letter.charCodeAt(0)), 120);
-      const answer = computeAll(image).at(-1);
-      return answer.indexOf(Math.max(...answer));
-    })""".replace(
-        "DRAWINGS", json.dumps([base64.b64encode(it.tobytes()).decode() for it in drawings])
-    )
-    (read,) = look_around(TRACKED, [("pixel=0.0.0.0", look)])
+    written = json.dumps([base64.b64encode(it.tobytes()).decode() for it in drawings])
+    (read,) = look_around(TRACKED, [("pixel=0.0.0.0", READ.replace("DRAWINGS", written))])
     digits = torch.stack([mnist_like(it) for it in drawings])
     assert read == log_probabilities(trained(), digits).argmax(dim=1).tolist()
     assert np.mean(read == elsewhere.target[:100]) > 0.9
