@@ -39,7 +39,7 @@ def explanation(problem: Problem, weight: str, step: int, learning_rate: float) 
         lines += _two_paths(links[0], row)
     lines += ["Factor by factor", *(f"  {_link(link, row)}" for link in links), ""]
     values = [partial(link, row) for link in links]
-    lines += ["The gradient, as it stands in the table"]
+    lines += ["The gradient, as in the table"]
     lines += [f"  {column} = {_product(values)} = {getattr(row, column)!r}", ""]
     lines += ["The updated weight"]
     rule = updated(weight, NAMES, Plain("η")).text

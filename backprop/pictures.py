@@ -50,14 +50,14 @@ def draw_network(ax: Axes, problem: Problem) -> None:
         ax.scatter([x], [y], s=4100, color=colour, edgecolor="white", linewidth=2, zorder=3)
         label = f"{name}\n{values[name]:.4g}"
         if name[0] != "i":
-            label = f"{name} = {values[name]:.4f}\nσ: {values[f'a_{name}']:.4f}"
+            label = f"{name} = {values[name]:.4g}\nσ: {values[f'a_{name}']:.4g}"
         ax.text(x, y, label, ha="center", va="center", fontsize=8.5, zorder=4)
     for number, y in ((1, 2.0), (2, 0.0)):
-        error = f"t{number} = {values[f't{number}']:g}\nE{number} = {values[f'E{number}']:.6f}"
+        error = f"t{number} = {values[f't{number}']:g}\nE{number} = {values[f'E{number}']:.4g}"
         box = {"boxstyle": "round", "facecolor": ERROR, "edgecolor": "none", "alpha": 0.6}
         ax.text(5.35, y, error, ha="center", va="center", fontsize=10, bbox=box)
         ax.plot([4.5, 4.85], [y, y], color=WEIGHT, linewidth=1)
-    ax.text(5.35, 1.0, f"E_total = {values['E_total']:.9f}", ha="center", fontsize=10)
+    ax.text(5.35, 1.0, f"E_total = {values['E_total']:.4g}", ha="center", fontsize=10)
     ax.set(xlim=(-0.6, 6.1), ylim=(-0.8, 2.8))
     ax.axis("off")
 
