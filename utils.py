@@ -212,7 +212,7 @@ def train(
 ) -> tuple[float, float]:
     """Train for one epoch, with a step of the scheduler and of the bar after each batch.
 
-    A gradient longer than MAX_GRADIENT_NORM is shortened to it, as in Pascanu et al., "On the
+    Gradients are clipped to the norm MAX_GRADIENT_NORM, as in Pascanu et al., "On the
     difficulty of training recurrent neural networks" (2013).
 
     Args:

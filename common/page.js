@@ -41,16 +41,16 @@ function choices(name, labels) {
     html("label", {}, html("input", { type: "radio", name, value }), html("span", {}, label)));
 }
 
-/** Tell the person what is wrong; an empty text takes it back. */
+/** Show an error message; an empty text hides it. */
 function complain(text) {
   const place = document.getElementById("message");
   place.textContent = text;
   place.hidden = text === "";
 }
 
-// --- What is set, and the address that keeps it -------------------------------------------
-// A page says what there is to set: DEFAULTS has a value for each name, RULES how its text is
-// read (undefined if it is wrong) and whether it fits the rest; `apply` shows what changed.
+// --- Settings, and the URL that stores them -----------------------------------------------
+// Each page defines its settings: DEFAULTS has their values; RULES says how to parse a text
+// (undefined if invalid) and whether a value fits the others; `apply` shows what changed.
 
 let settings = {};
 let waiting = 0; // the timer of the address
@@ -59,7 +59,7 @@ function oneOf(words, text) {
   return words.includes(text) ? text : undefined;
 }
 
-/** Read what an address says after its #. A damaged one gives the defaults and a complaint. */
+/** Parse the URL fragment: the settings and "", or the defaults and the invalid part. */
 function readAddress(fragment) {
   const read = { ...DEFAULTS };
   for (const [name, text] of new URLSearchParams(fragment)) {
@@ -77,7 +77,7 @@ function writeAddress() {
   history.replaceState(null, "", `#${new URLSearchParams(changed)}`);
 }
 
-/** Apply what a person changed; the address follows when the hand is still. */
+/** Apply a change, and write it to the URL once no other has followed for 300 ms. */
 function change(changes) {
   complain("");
   apply(changes);
@@ -85,10 +85,10 @@ function change(changes) {
   waiting = setTimeout(writeAddress, 300);
 }
 
-/** Show what the address says. */
+/** Apply the settings of the URL. */
 function followAddress() {
   const [read, damage] = readAddress(location.hash.slice(1));
   const shortened = damage.length > 60 ? `${damage.slice(0, 60)}…` : damage;
-  complain(damage && `The URL is damaged at “${shortened}”; this is the page as it starts.`);
+  complain(damage && `The URL contains an invalid setting, “${shortened}”. The page shows its default settings.`);
   apply(read);
 }

@@ -12,10 +12,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mnist", description="Part 2's own files.")
+    parser = argparse.ArgumentParser(
+        prog="python -m mnist", description="Write the web page of a trained network."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     page = commands.add_parser(
-        "page", help="write the page on which one draws a digit and sees the network read it"
+        "page", help="write the page on which you draw a digit and see what each layer computes"
     )
     page.add_argument(
         "--weights", type=Path, default=ROOT / "results" / "net.pt", metavar="FILE",

@@ -16,7 +16,7 @@ class LearnsNothing(UserError):
 
 
 class Guessing:
-    """What guessing is worth on the images of a loader, and whether a network does better.
+    """The accuracy of guessing on the images of a loader, and whether a network does better.
 
     Reading the images leaves the random state as it was, so watching a run does not change it.
     """
@@ -58,8 +58,8 @@ class Guessing:
         if last.test_accuracy > self.accuracy:
             return None
         words = (
-            f"{last.test_accuracy:.2f} % is what guessing gives, with learning_rate {peak_rate:g} "
-            f"({last.learning_rate:.4f} as the epoch began)"
+            f"{last.test_accuracy:.2f} % is no better than guessing, with learning_rate "
+            f"{peak_rate:g} ({last.learning_rate:.4f} at the start of the epoch)"
         )
         advice = "lower learning_rate or momentum"
         if died := self.has_died():
@@ -69,4 +69,4 @@ class Guessing:
         again = len(history) > 1 and history[-2].test_accuracy <= self.accuracy
         if again and (died or last.train_loss >= history[-2].train_loss):
             raise LearnsNothing(f"{words}. {advice.capitalize()}")
-        return f"{words}. If it stays so, {advice}"
+        return f"{words}. If this continues, {advice}"

@@ -21,8 +21,8 @@ TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
 ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
 DIGITS = 10
 NO_CHAIN = (
-    "the network computes something else than its layers one after another, ending in "
-    "F.log_softmax: the page shows only such a chain"
+    "the page supports only networks that apply their layers one after another and end in "
+    "F.log_softmax, and this network does not"
 )
 
 

@@ -33,9 +33,9 @@ def train_samples(data: Images, path: str | Path, columns: int = 12) -> None:
             ax.spines[:].set(visible=True, color="#dddddd")
     for ax, label in zip(axes[0], data.labels[indices], strict=True):
         ax.set_title(f"{label}", fontsize=11)
-    for ax, name in zip(axes[:, 0], ["as drawn", "augmented", "again", "again"], strict=True):
+    for ax, name in zip(axes[:, 0], ["original", "augmented", "again", "again"], strict=True):
         ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
-    figure.suptitle("Training images: every epoch sees each one moved in its own way", fontsize=12)
+    figure.suptitle("Training images: augmented differently in every epoch", fontsize=12)
     _save(figure, path)
 
 
@@ -48,26 +48,19 @@ def curves(history: list[Epoch], path: str | Path) -> None:
     for name, colour in (("train", TRAIN_COLOUR), ("test", TEST_COLOUR)):
         losses = [getattr(row, f"{name}_loss") for row in history]
         accuracies = [getattr(row, f"{name}_accuracy") for row in history]
-        loss.plot(epochs, losses, "o-", color=colour, markersize=4, label=name)
-        accuracy.plot(epochs, accuracies, "o-", color=colour, markersize=4, label=name)
+        looks = {"color": colour, "marker": "o", "markersize": 4}
+        loss.plot(epochs, losses, label=f"{name}, {losses[-1]:.4f} at the end", **looks)
+        accuracy.plot(epochs, accuracies, label=f"{name}, {accuracies[-1]:.2f} at the end", **looks)
         shown += accuracies[len(accuracies) // 4 :]
     loss.set(title="Loss", xlabel="epoch", ylabel="nats per image", yscale="log")
     accuracy.set(title="Accuracy", xlabel="epoch", ylabel="% of images right")
     # The first epochs, far below, would press all that follows into one line.
     lowest = np.nanmin(shown)
     accuracy.set_ylim(bottom=lowest - 0.05 * (100 - lowest) - 0.01, top=100)
-    accuracy.annotate(
-        f"{history[-1].test_accuracy:.2f} %",
-        (epochs[-1], history[-1].test_accuracy),
-        textcoords="offset points",
-        xytext=(0, 8),
-        ha="right",
-        color=TEST_COLOUR,
-    )
     for ax in (loss, accuracy):
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
-        ax.legend(title="train: augmented, with dropout", title_fontsize=8)
+        ax.legend(title="train: on augmented images, with dropout", title_fontsize=8)
     _save(figure, path)
 
 
@@ -89,7 +82,7 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
     figure = Figure(figsize=(8, 0.8 + 0.26 * len(cells)), layout="constrained")
     ax = figure.subplots()
     ax.axis("off")
-    table = ax.table(cells, colLabels=header, cellLoc="right", bbox=(0, 0, 1, 1))
+    table = ax.table(cells, colLabels=header, cellLoc="right", colLoc="right", bbox=(0, 0, 1, 1))
     table.auto_set_font_size(False)
     for (row, _), cell in table.get_celld().items():
         cell.set(linewidth=0, facecolor="#f2f5f9" if row % 2 else "white")
@@ -97,9 +90,7 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
             fontsize=10, weight="bold" if row in (0, len(cells)) else "normal", family="monospace"
         )
     last = history[-1]
-    figure.suptitle(
-        f"{last.test_accuracy:.2f} % of the test images right after epoch {last.epoch}, the last"
-    )
+    figure.suptitle(f"Test accuracy after the last epoch, {last.epoch}: {last.test_accuracy:.2f} %")
     _save(figure, path)
 
 
@@ -121,7 +112,7 @@ def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path
             weight = "bold" if true == predicted else "normal"
             ax.text(predicted, true, count, ha="center", va="center", fontsize=9, weight=weight)
     ax.set(xlabel="predicted", ylabel="true digit", xticks=range(10), yticks=range(10))
-    ax.set_title(f"{wrong.sum()} of {counts.sum():,} images wrong; colour: mistakes")
+    ax.set_title(f"{wrong.sum()} of {counts.sum():,} images wrong; colour: number of mistakes")
     _save(figure, path)
 
 

@@ -44,7 +44,7 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
 
 
 def _seen(images: Tensor, output: Tensor) -> tuple[int, int]:
-    """Height and width of what the middle of an output, or all of it if it has none, sees."""
+    """Height and width of what the middle pixel of an output, or a flat output, depends on."""
     if output.ndim == 4:
         output = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
     (gradient,) = torch.autograd.grad(output.sum(), images, retain_graph=True)

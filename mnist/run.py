@@ -41,9 +41,9 @@ class Run:
 
     After every epoch the folder `output_dir` holds `history.csv`, one row per epoch; `net.pt`, the
     model's state dict; and `checkpoint.pt`, from which the same loop resumes if it was interrupted.
-    An epoch that ends no better than guessing is reported, and does not replace a better one there.
-    Ctrl-C or the stop button ends the loop, not the notebook; model and history are then those of
-    the last epoch that was saved.
+    An epoch that is no better than guessing is reported and does not overwrite a better one.
+    Ctrl-C or the stop button ends the loop but not the notebook; the model and the history are
+    then restored to the last saved epoch.
 
     ```
     with Run(settings, model, optimizer, scheduler, train_loader, test_loader) as run:
@@ -112,7 +112,7 @@ class Run:
             return
         done = f"{self.saved} of {self.total} epochs are done"
         if self.saved == self.total:
-            print(f"{done}: nothing to train; with resume=False, all cells start anew")
+            print(f"{done}: nothing to train; to start over, set resume=False and run all cells")
         else:
             if self.saved:
                 print(f"{done}: resuming from {self.checkpoint.path}")
@@ -163,7 +163,7 @@ class Run:
             self.bar.close()
         if isinstance(error, UserError):
             raise kind(
-                f"epoch {self.epoch}: {error}; whole epochs in {self.output_dir}: {self.saved}"
+                f"epoch {self.epoch}: {error}; completed epochs in {self.output_dir}: {self.saved}"
             ) from None
         if isinstance(error, KeyboardInterrupt):
             if not self.checkpoint.saved:

@@ -1,9 +1,9 @@
-"""How much faster than the classic MNIST pipeline, and how near to the machine's best.
+"""Measure training speed against the classic MNIST pipeline and against a matrix product.
 
-Run by hand on an idle machine with MNIST in `data/`: `python -m results.benchmark`, some nine
-minutes on two cores. Two pipelines train in turns over whole epochs, then ours with and without
-each lever over a part of one. With `--until`, how long the classic pipeline trains to an accuracy
-instead.
+Run it on an idle machine with MNIST in `data/`: `python -m results.benchmark`, about nine minutes
+on two cores. The two pipelines train alternately for whole epochs, then ours alternates with ours
+without one lever for part of an epoch. `--until` instead measures how long the classic pipeline
+takes to reach an accuracy.
 """
 
 import argparse
@@ -56,7 +56,7 @@ OURS, CLASSIC = "ours", "the classic pipeline"
 PIPELINES = {
     OURS: Pipeline(),
     CLASSIC: Pipeline(False, False, False, False, False),
-    "ours, but freed memory given back": Pipeline(keeps_memory=False),
+    "ours, but freed memory returned": Pipeline(keeps_memory=False),
     "ours, but default memory format": Pipeline(channels_last=False),
     "ours, but PIL and two workers": Pipeline(own_loader=False),
     "ours, but float32": Pipeline(fastest_precision=False),
@@ -231,7 +231,7 @@ def benchmark() -> list[dict[str, object]]:
                 rows.append(make_row(name, these, ratios))
             else:
                 spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-                tqdm.write(f"{name}: ours to this {spread}, no more than the spread, so no row")
+                tqdm.write(f"{name}: speedup of ours {spread}, no more than the spread, so no row")
     return rows
 
 
@@ -262,7 +262,7 @@ def make_row(
 def table(rows: list[dict[str, object]]) -> str:
     """Write the rows as a Markdown table."""
     lines = [
-        "| training | images per second | lowest | highest | ours to this | lowest | highest "
+        "| training | images per second | lowest | highest | speedup of ours | lowest | highest "
         "| % of a matrix product |",
         "|---|---|---|---|---|---|---|---|",
     ]

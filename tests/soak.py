@@ -347,7 +347,7 @@ def main() -> int:
     ):
         folder = Path(tempfile.mkdtemp(prefix="soak-"))
         rows.append((name, *soak(count, random.Random(arguments.seed), folder)))
-    print("\n| | tried | survived | lost |\n|---|---|---|---|")
+    print("\n| | tried | passed | failed |\n|---|---|---|---|")
     for name, tried, lost in rows:
         print(f"| {name} | {tried} | {tried - lost} | {lost} |")
     return int(any(lost for *_, lost in rows))

@@ -102,7 +102,7 @@ def test_one_epoch_counts_with_every_seed():
 STARTS = {
     "before": "before",
     "after": "with this start",
-    "he-throughout": "He initialisation throughout, gradients shortened to 1",
+    "he-throughout": "He initialisation throughout, gradients clipped to norm 1",
 }
 
 

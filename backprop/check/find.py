@@ -99,7 +99,7 @@ def find_rows(book: Book, header: Header) -> tuple[int, int, int] | str:
                 "save it"
             )
         if any(share(line, book.is_filled) > 0 for line in below):
-            return "the computed columns hold nothing: fill in their formulas and save the file"
+            return "the computed columns are empty: fill in their formulas and save the file"
         return ""
     end = first
     while share(end, book.is_filled) > 0.5:
@@ -131,7 +131,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
         start, places, reason = header.line + 1, header.taken, table
         if isinstance(table, Table):
             places = [place for column, place in table.places.items() if column not in GIVEN]
-            start, reason = table.first + table.lines, "they come after a row that ends the table"
+            start, reason = table.first + table.lines, "they follow a row outside the table"
         end = min((it.line for it in headers if it.is_below(header)), default=np.inf)
         for sheet, line in lines:
             if sheet == header.sheet and start <= line < end:
@@ -141,7 +141,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
                 # Other tables may stand below; but a line right after the last row belongs to it.
                 is_near = line == start or (table and not isinstance(table, Table))
                 if filled > (1 if is_near else len(places) / 2) or formulas > FEW:
-                    reasons[sheet, line] = reason or "they stand too far below their headers"
+                    reasons[sheet, line] = reason or "they are too far below their headers"
     uncovered = Counter(
         cell[:2] for cell in book.formulas
         if cell not in trees.followed and not trees.is_copy(cell)
@@ -149,7 +149,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
     )  # fmt: skip
     for row, count in uncovered.items():
         if count >= MANY:
-            reasons.setdefault(row, "they hold formulas under no headers that are known")
+            reasons.setdefault(row, "they contain formulas that are not below known headers")
     gaps: list[Gap] = []
     for (sheet, line), reason in sorted(reasons.items()):
         if gaps and gaps[-1] == (sheet, gaps[-1].first_row, line, reason):

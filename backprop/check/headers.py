@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from backprop.network import gradient_of
 
-IF_NO_OTHER = "?"  # ends the name of a column that another one beside it may have more rightly
+IF_NO_OTHER = "?"  # ends a doubtful name, used only if no other header in the row gives that column
 LONGEST_HEADER = 300  # characters; some hold a whole formula
 
 # Three kinds of schwa are found typed for ∂.

@@ -1,8 +1,8 @@
 """The verdict on each cell: by what its formula computes, else by its saved value.
 
-A formula is tried at made-up rows: right ones, with other weights and inputs. A value is judged
-from the cells it depends on, as they stand in the sheet. So a wrong cell does not make others
-wrong.
+A formula is evaluated on made-up rows: correct ones with other weights and inputs. A value is
+judged from the cells it depends on, as saved in the sheet, so one wrong cell does not make
+others wrong.
 """
 
 import functools
@@ -62,10 +62,10 @@ NOTHING: Kept = (None,) * len(GIVEN)
 
 
 def kept_inputs(table: Table, column: str, row: int, tree: Tree) -> list[Kept]:
-    """Give what to keep when a formula is tried: nothing or, if that does not do, what it lacks.
+    """List which inputs and targets to keep when a formula is tried: none, then those it lacks.
 
-    Inputs and targets that a formula does not name may stand in it as numbers, and so it has more
-    numbers than the right one.
+    A formula with more numbers than the right one may contain inputs and targets as typed
+    numbers instead of references.
     """
     named = {it.column for it in symbols(tree)} | table.lacking
     saved = (np.nan if it in named else table.values[it][row] for it in GIVEN)
@@ -130,8 +130,8 @@ def agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
 def _why_by_value(tree: Tree) -> str:
     """Say why a formula cannot be tried at made-up rows."""
     if not symbols(tree):
-        return "they name no cell of the table"
-    return "they round" if unrounded(tree) != tree else "they have no number at other rows"
+        return "they refer to no cell of the table"
+    return "they round" if unrounded(tree) != tree else "they fail for other inputs and weights"
 
 
 def unrounded(tree: Tree) -> Tree:
@@ -204,11 +204,11 @@ def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
         wrong.setdefault(None, []).extend(row for row in left if far[row])
         known = [row for row in left if far[row] or np.isfinite(right[row])]
         sharp = [row for row in known if far[row] or not coarse[row]]
-        # Of numbers that are all typed some may be small; one among formulas must tell by itself.
+        # In an all-typed column some numbers may be too coarse to judge; among formulas, none may.
         if not sharp or (cells and len(sharp) < len(known)):
             unjudged = "too few digits to tell right from wrong"
             if column in WEIGHTS and table.eta is None:
-                unjudged = "nothing tells the learning rate: write it beside a label such as η"
+                unjudged = "the learning rate is unknown: write it beside a label such as η"
             if missing:
                 unjudged = f"there is no column for {', '.join(missing)}"
         cells += len(sharp if unjudged else known)

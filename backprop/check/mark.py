@@ -14,8 +14,8 @@ from common import UserError, write_whole
 
 COLOUR = "FFFFB3A7"  # a red that black digits stay readable on
 LOST = (
-    "the copies may lack shapes, pictures and effects of charts, and show their numbers once a "
-    "spreadsheet program has opened them"
+    "the copies may lack shapes, pictures and chart effects; computed cells are blank until a "
+    "spreadsheet program opens the file"
 )
 
 

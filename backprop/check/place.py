@@ -26,10 +26,10 @@ _RATE = re.compile(r"(?:[ηƞɳŋα]|eta|alpha|lr|learn(?:ing)?rate)+([-+.0-9e]*
 
 
 def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: int) -> Table:
-    """Find where each column of a table stands.
+    """Find the sheet column of each table column.
 
-    A name that stands once is believed. One that is missing or stands twice is sought between the
-    columns that usually surround it; inputs and targets also beside labels above the table.
+    A header that occurs once is trusted. A column whose header is missing or occurs twice is
+    searched between its usual neighbours; inputs and targets also beside labels above the table.
     """
     places = {column: them[0] for column, them in header.places.items() if len(them) == 1}
     book, table = trees.book, Table(trees, header.sheet, header.line, first, rows, lines, places)
@@ -138,9 +138,9 @@ def _rate_in(label: str) -> str | None:
 def find_rate(table: Table, above: int) -> None:
     """Set the learning rate of a table.
 
-    The formulas tell it. But where they use a cell farther up, such as another table's, and a
-    label at the table says otherwise, the label does. Where they do not tell, it is the label at
-    the table that fits the saved weights best, or what their first step tells.
+    It is the rate that the formulas use, unless they use a cell farther up, such as another
+    table's, and a label at the table has another rate: then it is the label's. If the formulas use
+    none, it is the label that fits the saved weights best, or the rate of their first step.
 
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.

@@ -23,7 +23,7 @@ class Wrong(NamedTuple):
 
     Attributes:
         value: the cell as saved.
-        right: the right value, from the other cells of the sheet; None where those tell none.
+        right: the right value, from the other cells of the sheet; None if it cannot be computed.
         formula: empty if the cell has none.
         slip: what makes it wrong, None where no single change does; `likely` says it in words.
         alike: what the same mistake has in common wherever it is made.
@@ -219,7 +219,7 @@ def _table_lines(table: TableReport) -> Iterator[str]:
         yield f"    right    {wrong.right_formula}"
         if wrong.likely:
             yield f"    likely   {wrong.likely}"
-    yield from (f"  not judged: {reason}" for reason in table.missing)
+    yield from (f"  incomplete: {reason}" for reason in table.missing)
     if table.verdict == RIGHT:
         yield f"  all {table.judged} cells agree"
 

@@ -38,9 +38,9 @@ class Slip(NamedTuple):
 
     Attributes:
         kind: one of those that `words.WORDS` puts into words.
-        used: what stands in the sheet, if the kind says that something does.
-        belongs: what belongs there.
-        both: whether it stands in both of two paths.
+        used: what the sheet has, for kinds that name it.
+        belongs: what it should have.
+        both: whether the mistake is in both of the two paths.
     """
 
     kind: str

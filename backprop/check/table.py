@@ -51,7 +51,7 @@ class Table:
 
     @cached_property
     def lacking(self) -> frozenset[str]:
-        """The columns that stand nowhere."""
+        """The columns that the sheet does not have."""
         return frozenset(COLUMNS).difference(self.places, self.elsewhere)
 
     @cached_property

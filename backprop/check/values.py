@@ -23,9 +23,9 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
     of each number it depends on does to it.
 
     Returns:
-        Four arrays of shape (lines,): the right values, NaN where the others tell none; how far
-        each saved value may be from them; where one is farther, or no number; and where the
-        rounding is so coarse that it tells nothing, such as that of 0.00.
+        Four arrays of shape (lines,): the right values, NaN where they cannot be computed; the
+        tolerance of each saved value; whether it is out of tolerance, or not a number; and whether
+        its rounding is too coarse to decide, such as that of 0.00.
     """
     tree = right_tree(column, table.lacking)
     saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)

@@ -1,4 +1,4 @@
-"""One workbook checked: its tables found, judged, and told about."""
+"""Check one workbook: find its tables, judge them, report."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
 
 def check_workbook(path: Path, asked: Asked) -> FileReport:
-    """Judge every table of a workbook; what this program fails at is told like a damaged file."""
+    """Judge every table of a workbook; an error of the check itself is reported as unreadable."""
     try:
         return _check(read_book(path), asked)
     except UnreadableBook as error:
@@ -64,7 +64,7 @@ def _check(book: Book, asked: Asked) -> FileReport:
     if isinstance(reason, Table):
         reason = "; ".join(_missing(reason, judged[reason], asked))
     where = f"sheet {header.sheet}, headers in row {header.line + 1}"
-    return FileReport(reason=f"has no whole table: {where}: {reason}")
+    return FileReport(reason=f"has no table that can be judged ({where}): {reason}")
 
 
 def _report(table: Table, columns: dict[str, Judged], asked: Asked) -> TableReport:
@@ -98,7 +98,7 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
         if len(other):
             yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
     for reason, names in _by_reason({it: columns[it].by_value for it in columns}).items():
-        yield f"formulas of {names} judged by their values: {reason}"
+        yield f"one or more formulas of {names} judged by their saved values: {reason}"
 
 
 def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator[str]:
@@ -114,7 +114,7 @@ def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator
     for reason, names in _by_reason({it: columns[it].unjudged for it in columns}).items():
         yield f"{names} could not be judged: {reason}"
     if copies := repeated_rows(table):
-        yield f"{len(copies)} typed rows repeat the row above to the last digit: they are no steps"
+        yield f"{len(copies)} typed rows are exact copies of the row above, not steps"
     if table.lines - 1 < asked.steps:
         yield f"the table stops after {table.lines - 1} of {asked.steps} steps"
 
@@ -132,7 +132,7 @@ def _start(table: Table, asked: Asked) -> str:
         values = table.values.get(name, np.array([]))[: None if name in GIVEN else 1]
         for row in np.flatnonzero(~np.isclose(values, right, START, 1e-12))[:1]:
             where = table.name(table.cell(name, row))
-            other.append(f"{name} ({where}) = {values[row]:.15g} where {right:.15g} is asked for")
+            other.append(f"{name} ({where}) = {values[row]:.15g} instead of {right:.15g}")
     return f"starts from {', '.join(other)}" if other else ""
 
 
@@ -140,7 +140,7 @@ def _start(table: Table, asked: Asked) -> str:
 
 
 def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
-    """Tell the mistakes of a column apart; those that one slip explains are one."""
+    """Group the wrong cells of a column by mistake: one group for each slip."""
     groups: dict[object, tuple[Slip | None, list[int]]] = {}
     for tree, rows in judged.wrong.items():
         found = find_slips(table, column, tree, rows) if len(groups) < MOST_TOLD else [(None, rows)]

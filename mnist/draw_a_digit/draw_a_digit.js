@@ -1,6 +1,6 @@
 "use strict";
 
-// --- The digits that stand in the page -------------------------------------------------------------
+// --- The digits stored in the page -----------------------------------------------------------------
 
 /** Unpack images: a zero is followed by how many of them there are. */
 function unpack(packed) {
@@ -87,9 +87,9 @@ function showReading() {
   }
 }
 
-const telling = {}; // the timers of what a screen reader is told
+const telling = {}; // the timers of announcements to screen readers
 
-/** Let a screen reader tell a text, once the hand is still. */
+/** Announce a text to screen readers once it has not changed for half a second. */
 function tellWhenStill(id, text) {
   const told = document.getElementById(id);
   clearTimeout(telling[id]);
@@ -111,14 +111,14 @@ function showBar(digit, share, isBest) {
   bar.firstChild.textContent = share < 0.005 ? "" : `${Math.round(100 * share)}%`;
 }
 
-// --- The parts of the page that are many of a kind ---------------------------------------------------
+// --- Repeated elements of the page -------------------------------------------------------------------
 
 function thumbnail({ index, label, answer, pixels, image }, isMistake) {
   const canvas = html("canvas", { "aria-hidden": "true" });
   paintPixels(canvas, Uint32Array.from(pixels, (ink) => theme.ink[ink]), SIDE);
   const title = `test image ${index}, a ${label}, read as a ${answer}`;
   return html("button", { type: "button", value: image, title, "aria-label": title }, canvas,
-    isMistake ? `${label}, not ${answer}` : "");
+    isMistake ? `${label} → ${answer}` : "");
 }
 
 function buildThumbnails() {
@@ -129,7 +129,7 @@ function buildThumbnails() {
   const { images, wrong } = TESTED;
   const count = MISTAKES.length < wrong ? `${MISTAKES.length} of the ${wrong}` : `All ${wrong}`;
   document.getElementById("mistakes-title").textContent =
-    `${count} that it reads wrong, of ${images.toLocaleString("en")} test images`;
+    `${count} misread test images of ${images.toLocaleString("en")}: label → answer`;
 }
 
 function build() {

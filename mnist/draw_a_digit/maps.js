@@ -24,7 +24,8 @@ function hintOf(layer) {
   return {
     "image": "as the network gets it",
     "convolution": kernel === 1
-      ? "weighs one pixel of each map before it" : `weighs ${kernel}×${kernel} pixels of each map before it`,
+      ? "weighted sum of one pixel of every map before it"
+      : `weighted sum of ${kernel}×${kernel} pixels of every map before it`,
     "ReLU": "negatives become 0",
     "batch norm": "brings each map to the same scale",
     "max pooling": `keeps the largest of ${kernel}×${kernel}`,
@@ -99,7 +100,7 @@ function stripOf(layer) {
   return paintPixels(document.createElement("canvas"), colours, NETWORK[layer].side);
 }
 
-// --- Where they stand ------------------------------------------------------------------------------
+// --- Layout of the maps ----------------------------------------------------------------------------
 
 /** Lay out the maps of all layers: as many in a row as fit, the rows of one length. */
 function layOut() {

@@ -1,6 +1,6 @@
 "use strict";
 
-// --- The network, layer after layer as it stands in model.py --------------------------------
+// --- The network: the layers of model.py, in order -------------------------------------------
 // The values of a layer are one Float32Array: map after map, each row by row.
 
 const SIDE = 28; // of the image
@@ -40,7 +40,7 @@ function convolve(layer, input) {
   return output;
 }
 
-/** Add to every pixel of a map what one weight, at (y, x) of a kernel, makes of its window. */
+/** Add to every pixel of a map the contribution of one weight, at (y, x) of the kernel. */
 function addTap({ before, side, stride, padding }, sums, values, weight, y, x) {
   const within = (offset) => [
     Math.max(0, Math.ceil((padding - offset) / stride)),
@@ -56,7 +56,7 @@ function addTap({ before, side, stride, padding }, sums, values, weight, y, x) {
   }
 }
 
-/** The weights with which a convolution's map takes in one of the maps before. */
+/** The kernel of a convolution for one input map and one output map. */
 function kernelOf({ before, kernel, kernels }, map, from) {
   const start = (map * before.maps + from) * kernel ** 2;
   return kernels.subarray(start, start + kernel ** 2);
@@ -74,7 +74,7 @@ function normalise(layer, input) {
   return output;
 }
 
-/** What batch norm knows of a map: the mean and deviation that it had in training. */
+/** The batch-norm parameters of a map: running mean and deviation, factor and shift. */
 function statistics({ mean, variance, epsilon, factor, shift }, map) {
   const deviation = Math.sqrt(variance[map] + epsilon);
   return { mean: mean[map], deviation, factor: factor[map], shift: shift[map] };

@@ -135,7 +135,7 @@ function pointOf(event) {
   return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
 }
 
-/** Draw from the press of a mouse's button, a finger or a pen until it is lifted, wherever. */
+/** Draw with mouse, finger or pen from press to release, even if released off the pad. */
 function listenToPointer() {
   let drawn; // the pointer's number
   pad.canvas.addEventListener("pointerdown", (event) => {

@@ -141,7 +141,7 @@ function showWhy() {
   document.querySelector(".how").focus({ preventScroll: true });
 }
 
-/** Say from which squares, layer by layer, what a pixel sees is put together. */
+/** Explain how a pixel's receptive field grows, layer by layer, down to the image. */
 function whyWords(pixel) {
   const { kernel, kind } = NETWORK[pixel.layer];
   const squares = cone(pixel);
@@ -149,13 +149,13 @@ function whyWords(pixel) {
   const grown = sizes.filter((size, index) => size !== sizes[index - 1]);
   if (pixel.layer === 0) return ["The image itself: a pixel sees nothing but itself."];
   if (sizes.at(-2) === 1 && kernel > 1) {
-    return [`It looks through a window of ${kernel}×${kernel} pixels at the image itself, and at nothing else of it.`];
+    return [`It depends only on a ${kernel}×${kernel} window of the image.`];
   }
   const own = kernel > 1
-    ? `It looks through a window of ${kernel}×${kernel} at layer ${pixel.layer - 1}, whose pixels have windows of their own`
-    : `It looks at a single place of layer ${pixel.layer - 1} and sees what that sees`;
+    ? `It depends on a ${kernel}×${kernel} window of layer ${pixel.layer - 1}, and each pixel in that window depends on a window of the layer before`
+    : `It depends on a single position of layer ${pixel.layer - 1} and has the same receptive field`;
   const sizesInWords = grown.map((size) => `${size}×${size}`).join(" → ");
-  return [`${own}. Window by window, down to the image: `, html("strong", {}, sizesInWords), "."];
+  return [`${own}. The region it depends on, from this layer down to the image: `, html("strong", {}, sizesInWords), "."];
 }
 
 // --- How it was computed -----------------------------------------------------------------------------
@@ -243,7 +243,7 @@ function howConvolution(pixel) {
     html("span", {}, exact(term.value, "part"))]);
   const line = (words, value) => [html("span", {}, words), html("span", {}, value)];
   if (rest.length) rows.push(...line(`the other ${rest.length} maps`, exact(sum(rest.map(({ value }) => value)), "part")));
-  rows.push(...line("bias", exact(layer.bias[pixel.map], "part")), ...line("together", total(pixel)));
+  rows.push(...line("bias", exact(layer.bias[pixel.map], "part")), ...line("total", total(pixel)));
   const maps = layer.before.maps;
   const sums = "Each number of the window is multiplied by the kernel’s number in the same place, and all products are added up";
   const words = maps === 1 ? `${sums}:` : `${sums}, over all ${maps} maps of layer ${pixel.layer - 1}${rest.length ? ". The maps that contribute most" : ""}:`;
