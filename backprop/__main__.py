@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
+from backprop.page import MOST_STEPS, write_page
 from common import UserError, print_utf8
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,31 +28,30 @@ examples:
 
 
 def number(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text} is not a finite number")
-    return value
+    with contextlib.suppress(ValueError):
+        if math.isfinite(value := float(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"{text.strip()} is not a number")
 
 
 def positive(text: str) -> float:
     value = number(text)
     if value <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        raise argparse.ArgumentTypeError(f"{text.strip()} is not above 0")
     return value
 
 
-def count(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 100000")
-    return value
+def count(text: str, lowest: int = 0, highest: int = 100_000) -> int:
+    with contextlib.suppress(ValueError):
+        if lowest <= (value := int(text)) <= highest:
+            return value
+    raise argparse.ArgumentTypeError(
+        f"{text.strip()} is not a whole number from {lowest} to {highest}"
+    )
 
 
 def steps_to_build(text: str) -> int:
-    value = count(text)
-    if not 1 <= value <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 10000")
-    return value
+    return count(text, lowest=1, highest=10_000)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -76,7 +76,7 @@ def make_parser() -> argparse.ArgumentParser:
         )  # fmt: skip
         asked.add_argument(
             f"--{name}", type=number, nargs=size, metavar=numbers,
-            help="what every sheet must start from; default: anything",
+            help=f"the {name} that every table must start from; default: any",
         )  # fmt: skip
     commands = parser.add_subparsers(dest="command")
     build = commands.add_parser(
@@ -88,7 +88,10 @@ def make_parser() -> argparse.ArgumentParser:
         "--learning-rates", type=positive, nargs="+", default=LEARNING_RATES, metavar="RATE",
         help=f"default: {' '.join(map(str, LEARNING_RATES))}",
     )  # fmt: skip
-    build.add_argument("--steps", type=steps_to_build, default=STEPS, help=f"default: {STEPS}")
+    build.add_argument(
+        "--steps", type=steps_to_build, default=STEPS,
+        help=f"default: {STEPS}; the page shows {MOST_STEPS} at most",
+    )  # fmt: skip
     build.add_argument(
         "--out", type=Path, metavar="DIR",
         help=f"default: the project's own files or, with other options, {OWN_BUILD}",
@@ -114,20 +117,19 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "paths", type=Path, nargs="+", metavar="FILE_OR_FOLDER", help=".xlsx, or a folder of them"
     )
-    check.add_argument("--csv", type=Path, metavar="FILE", help="write the findings as a table")
+    check.add_argument("--csv", type=Path, metavar="FILE", help="file for the findings as a table")
     check.add_argument(
         "--mark", type=Path, metavar="FOLDER",
-        help="write copies there in which the wrong cells are marked",
+        help="folder for copies with the wrong cells marked",
     )  # fmt: skip
     check.add_argument(
         "--steps", type=count, default=0,
-        help="how many steps every table must go; default: any number",
+        help="number of steps that every table must have; default: any",
     )  # fmt: skip
     return parser
 
 
 def build(arguments: argparse.Namespace) -> int:
-    from backprop.page import write_page
     from backprop.pictures import draw_curves, draw_overview, network_png
     from backprop.workbook import write_workbook
 

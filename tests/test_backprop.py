@@ -174,7 +174,7 @@ def test_explain_multiplies_the_factors_it_shows(capsys):
         (["trace", "--steps", "-1"], "--steps"),
         (["trace", "--learning-rate", "0"], "not above 0"),
         (["build", "--weights", "1", "2"], "--weights"),
-        (["build", "--inputs", "nan", "1"], "not a finite number"),
+        (["build", "--inputs", "nan", "1"], "not a number"),
         (["build", "--learning-rates", "1", "1.0"], "the same rate twice"),
         (["build", "--steps", "0"], "not between 1"),
         (["polish"], "polish"),

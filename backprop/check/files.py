@@ -21,7 +21,7 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
     """Find the workbooks among files and in folders, folders in folders included.
 
     Args:
-        leave_out: a folder whose files are not meant, though it may lie in one that is.
+        leave_out: a folder below one of the others whose workbooks are left out.
 
     Returns:
         Each workbook by its path within the folder that all of them lie in.
@@ -30,15 +30,16 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
         UserError: if a folder has none.
     """
     found: list[Path] = []
+    skipped = leave_out and leave_out.resolve()
     for path in paths:
-        inside = [path]
+        inside, here = [path], path.resolve()
         if path.is_dir():
             inside = [
                 file
                 for file in sorted(path.rglob("*"))
                 if file.suffix.lower() in SPREADSHEETS
                 and not file.name.startswith((".", "~$"))  # hidden, or a lock of Excel's
-                and (leave_out is None or leave_out.resolve() not in file.resolve().parents)
+                and (skipped not in file.resolve().parents or skipped in (here, *here.parents))
             ]
         if not inside:
             raise UserError(f"{path} has no .xlsx workbook in it")
