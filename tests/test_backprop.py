@@ -171,12 +171,13 @@ def test_explain_multiplies_the_factors_it_shows(capsys):
     ("words", "complaint"),
     [
         (["explain", "w9"], "w9"),
-        (["trace", "--steps", "-1"], "--steps"),
-        (["trace", "--learning-rate", "0"], "not above 0"),
+        (["trace", "--steps", "-1"], "--steps: -1"),
+        (["trace", "--steps", "ten"], "ten"),
+        (["trace", "--learning-rate", "0"], "--learning-rate"),
         (["build", "--weights", "1", "2"], "--weights"),
-        (["build", "--inputs", "nan", "1"], "not a number"),
-        (["build", "--learning-rates", "1", "1.0"], "the same rate twice"),
-        (["build", "--steps", "0"], "not between 1"),
+        (["build", "--inputs", "nan", "1"], "nan"),
+        (["build", "--learning-rates", "1", "1.0"], "--learning-rates"),
+        (["build", "--steps", "0"], "--steps"),
         (["polish"], "polish"),
     ],
 )
