@@ -11,7 +11,7 @@ from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
 from backprop.page import MOST_STEPS, write_page
-from common import UserError, print_utf8
+from common import UserError, print_utf8, relative
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
@@ -154,7 +154,7 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def print_path(path: Path) -> None:
-    print(os.path.relpath(path), flush=True)
+    print(relative(path), flush=True)
 
 
 def trace(arguments: argparse.Namespace) -> int:

@@ -52,6 +52,13 @@ def _remove_left_behind(path: Path) -> None:
                     other.unlink()
 
 
+def relative(path: str | Path) -> str:
+    """Write a path from the working directory on, if both are on the same drive."""
+    with contextlib.suppress(ValueError):
+        return os.path.relpath(path)
+    return str(path)
+
+
 def print_utf8() -> None:
     """Print UTF-8 from here on: a Windows code page has no ∂, no η and not every file name."""
     for stream in (sys.stdout, sys.stderr):

@@ -1,12 +1,11 @@
 """The command line: `python -m mnist page` writes the page of a trained network."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common import UserError, print_utf8
+from common import UserError, print_utf8, relative
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,7 +53,7 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
     _, data = utils.load_mnist(data_dir, cpu, transform, transform)
     loader = utils.make_loader(data, batch_size=1000)
     model = utils.place(Net(), cpu)
-    load_weights(model, os.path.relpath(weights))
+    load_weights(model, relative(weights))
     write_page(out, model, data, utils.predict(model, cpu, loader))
 
 
@@ -67,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    print(os.path.relpath(parsed.out))
+    print(relative(parsed.out))
     return 0
 
 

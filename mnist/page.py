@@ -20,6 +20,7 @@ from mnist.images import Images, misread
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
 ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
 DIGITS = 10
+COMPARED = 500  # images on which the page's layers and the network must agree
 NO_CHAIN = (
     "the page supports only networks that apply their layers one after another and end in "
     "F.log_softmax, and this network does not"
@@ -81,11 +82,11 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
         UserError: if the network is not such a chain, or the file cannot be written.
     """
     model = copy.deepcopy(model).cpu().eval()
-    layers = chain(model, data[[0]][0].cpu())
+    compared = data[list(range(min(len(data.images), COMPARED)))][0]
+    grey = greys(data, compared)
+    layers = chain(model, compared.cpu())
     described = [describe(name, layer) for name, layer in layers]
-    grey = torch.arange(256, dtype=torch.uint8, device=data.images.device)
-    weights = [data.transform(grey.view(-1, 1, 1, 1))]
-    weights += [tensor for _, layer in layers for tensor in tensors(layer)]
+    weights = [grey, *(tensor for _, layer in layers for tensor in tensors(layer))]
     answers = log_probabilities.argmax(dim=1)
     examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
     wrong = misread(data, log_probabilities)
@@ -106,8 +107,27 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
     assemble(path, TEMPLATE, {"network": "".join(constants)})
 
 
-def chain(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
-    """List the layers with their names in the order in which an image goes through them.
+def greys(data: Images, transformed: Tensor) -> Tensor:
+    """List what the network gets for each of the 256 values of a pixel.
+
+    Args:
+        transformed: the first images of `data`, as the network gets them.
+
+    Raises:
+        UserError: if it gets something else than 28x28 pixels, each computed from its own value.
+    """
+    flat = torch.arange(256, dtype=torch.uint8, device=data.images.device).view(-1, 1, 1, 1)
+    grey = data.transform(flat.expand(-1, *data.images.shape[1:]))[:, 0, 0, 0]
+    if not torch.equal(grey[data.images[: len(transformed)].long()], transformed):
+        raise UserError(
+            "the page supports only transforms that compute each of the 28x28 pixels from its own "
+            "value, such as to_unit_range and normalise"
+        )
+    return grey
+
+
+def chain(model: nn.Module, images: Tensor) -> list[tuple[str, nn.Module]]:
+    """List the layers with their names in the order in which images go through them.
 
     Raises:
         UserError: unless they compute, one after another and with log-softmax at the end, what
@@ -121,12 +141,12 @@ def chain(model: nn.Module, image: Tensor) -> list[tuple[str, nn.Module]]:
         if not list(layer.children())
     ]
     with torch.inference_mode():
-        expected = model(image)
+        expected = model(images)
         for hook in hooks:
             hook.remove()
         if not expected.isfinite().all():
             raise UserError("the network's answers are not finite numbers: train it anew")
-        given = image
+        given = images
         for layer in order:
             _kind(layer)
             try:
@@ -156,9 +176,9 @@ def describe(name: str, layer: nn.Module) -> dict[str, Any]:
 
 
 def tensors(layer: nn.Module) -> list[Tensor]:
-    """List a layer's weights; a convolution without bias has one of zeros."""
+    """List a layer's weights; a layer without bias has one of zeros."""
     found = [getattr(layer, name) for name in _kind(layer).tensors]
-    return [torch.zeros(layer.out_channels) if it is None else it for it in found]
+    return [torch.zeros(len(layer.weight)) if it is None else it for it in found]
 
 
 def _kind(layer: nn.Module) -> Kind:

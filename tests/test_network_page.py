@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from sklearn.datasets import load_digits
 from torch import nn
 from torchvision import transforms
 
@@ -39,11 +40,16 @@ class Chain(nn.Module):
         return F.log_softmax(self.layers(images).flatten(start_dim=1), dim=1)
 
 
+def without_bias(layer):
+    layer.register_parameter("bias", None)
+    return layer
+
+
 def other_network():
     """Layers of the known kinds, with other sizes than Net's in everything."""
     return Chain(
         nn.Conv2d(1, 5, 5, stride=2, padding=2, bias=False),  # 5 x 14 x 14
-        nn.BatchNorm2d(5),
+        without_bias(nn.BatchNorm2d(5)),
         nn.ReLU(),
         nn.MaxPool2d(3, stride=2, padding=1),  # 5 x 7 x 7
         nn.Conv2d(5, 7, 2),  # 7 x 6 x 6
@@ -122,6 +128,13 @@ def seen(look_around):
     return look_around(TRACKED, VISITS)
 
 
+OPENED = visit(["pixel=1.0.0.0"], "return earlier.length")
+
+
+def test_there_is_nothing_to_undo_at_the_start(seen):
+    assert seen[OPENED] == [0]
+
+
 # --- Its numbers --------------------------------------------------------------------------
 
 COMPUTE = "return {images}.map((text) => [...computeAll(readImage(text)).at(-1)])"
@@ -160,7 +173,7 @@ return DRAWINGS.map((drawing) => {
 
 
 def test_digits_from_elsewhere_are_read_as_by_pytorch(look_around):
-    elsewhere = pytest.importorskip("sklearn.datasets").load_digits()
+    elsewhere = load_digits()
     small = [Image.fromarray(np.uint8(255 - 15 * np.pad(it, 2))) for it in elsewhere.images[:100]]
     drawings = [it.resize((120, 120)) for it in small]
     written = json.dumps([base64.b64encode(it.tobytes()).decode() for it in drawings])
@@ -170,18 +183,27 @@ def test_digits_from_elsewhere_are_read_as_by_pytorch(look_around):
     assert np.mean(read == elsewhere.target[:100]) > 0.9
 
 
-WIDTH = """
+ON_A_PHONE = """
 document.body.style.width = "390px"; // the browser's own window is never narrower than 500
-return document.body.scrollWidth;
+const sights = [...document.querySelectorAll(".sees")].map((it) => it.textContent);
+return [document.body.scrollWidth, document.getElementById("seen-name").textContent, sights];
 """
 
 
-def test_a_large_window_fits_a_phone(look_around, page_of):
+def test_large_windows_fit_a_phone_and_see_all_of_the_image_only_where_they_do(
+    look_around, page_of
+):
     torch.manual_seed(5)
-    page = page_of(shaken(Chain(nn.Conv2d(1, 4, 17), nn.AvgPool2d(12), nn.Conv2d(4, 10, 1))))
-    places = ["pixel=1.0.5.5", "pixel=2.3.0.0"]
-    widths = look_around(page, [(place, WIDTH) for place in places], "--window-size=500,844")
-    assert widths == [390, 390]
+    page = page_of(shaken(Chain(nn.Conv2d(1, 10, 29, padding=14), nn.AvgPool2d(28))))
+    places = ["pixel=1.0.0.0", "pixel=1.0.13.13", "pixel=2.3.0.0"]
+    looks = [(place, ON_A_PHONE) for place in places]
+    corner, middle, mean = look_around(page, looks, "--window-size=500,844")
+    assert [width for width, *_ in (corner, middle, mean)] == [390] * 3
+    assert "29×29" in corner[1]
+    assert "29×29" not in middle[1]
+    assert "29×29" in corner[2][1]
+    assert [middle[1] == mean[1], corner[2][2] == corner[2][3]] == [True, True]
+    assert "56×56" not in mean[2][2]
 
 
 @pytest.fixture(scope="module")
@@ -402,6 +424,10 @@ await click("clear");
 press("pad", " ");
 await frame(); await frame();
 told.dot = [ink(), words("answer")];
+press("pad", " ");
+document.getElementById("map").dispatchEvent(
+  new KeyboardEvent("keydown", { key: "ArrowLeft", altKey: true, cancelable: true }));
+told.alt = settings.pixel;
 return told;
 """
 
@@ -427,6 +453,78 @@ def test_keys_and_buttons_do_what_they_say(seen):
     assert told["undone"] == 0
     assert told["again"] is True
     assert told["taken"] == [True, "true"]
+    assert told["alt"] == told["back"]
+
+
+STARTED = """
+const send = (name, pointerId, where, target = document.body) => target.dispatchEvent(
+  new PointerEvent(name, { bubbles: true, pointerId, clientX: where, clientY: where }));
+const { left, top } = pad.canvas.getBoundingClientRect();
+const at = (offset) => Math.max(left, top) + offset;
+document.getElementById("clear").click();
+send("pointerdown", 1, at(30), pad.canvas);
+send("pointerdown", 2, at(50), pad.canvas);
+send("pointermove", 2, at(90));
+const drawn = drawing.strokes.map((stroke) => stroke.length);
+document.getElementById("undo").click();
+send("pointermove", 1, at(90));
+return [drawn, drawing.strokes.length];
+"""
+STARTING = visit(["pixel=1.0.0.0"], FRAMES + STARTED)
+
+
+def test_one_pointer_draws_and_undo_ends_what_it_draws(seen):
+    assert seen[STARTING] == [[[1], 0]]
+
+
+WIDTHS = """
+const slider = document.getElementById("layer");
+return NETWORK.map((_, layer) => {
+  chooseLayer(layer);
+  return slider.clientWidth;
+});
+"""
+SLIDER = visit(["pixel=1.0.0.0"], WIDTHS)
+
+
+def test_the_slider_stays_as_wide_as_it_is_while_it_is_dragged(seen):
+    (widths,) = seen[SLIDER]
+    assert len(set(widths)) == 1
+    assert widths[0] > 100
+
+
+WHY = """
+const why = document.getElementById("why");
+const named = () => why.textContent;
+const fact = [...document.querySelectorAll("#fact strong")].map((it) => parseInt(it.textContent));
+scrollTo(0, 3000);
+const { top, bottom } = document.getElementById("map-name").getBoundingClientRect();
+const seen = [named()];
+why.click();
+seen.push(named());
+const there = scrollY;
+why.click();
+seen.push(named());
+const whole = document.getElementById("seen-name").textContent;
+const inSight = 0 <= top && bottom <= innerHeight;
+return { fact, inSight, seen, went: there !== 3000, back: scrollY, whole };
+"""
+ASKED_WHY = visit(["pixel=22.1.2.2", "pixel=24.1.0.0", "pixel=1.0.0.0", "pixel=1.0.5.5"], WHY)
+
+
+def test_why_goes_to_the_explanation_and_back(seen):
+    last, end, rim, first = seen[ASKED_WHY]
+    assert last["fact"] == [3, 5, 7, 9, 18, 20, 22]
+    assert end["fact"] == [6, 8, 10, 12, 14, 28, 30, 32]
+    assert first["fact"] == [3]
+    assert "22×22" in last["whole"]
+    assert not re.search(r"\d", end["whole"])
+    assert rim["whole"] != first["whole"]
+    for asked in (last, end, first):
+        assert asked["inSight"]
+        assert asked["went"]
+        assert asked["back"] == 3000
+        assert asked["seen"][0] == asked["seen"][2] != asked["seen"][1]
 
 
 POINTED = """
@@ -441,6 +539,12 @@ const seen = [pixelText(shownPixel()), settings.pixel];
 send("pointerleave");
 seen.push(pixelText(shownPixel()));
 send("click");
+seen.push(settings.pixel);
+const drag = (pointerType, clientX) => canvas.dispatchEvent(
+  new PointerEvent("pointermove", { bubbles: true, ...at, clientX, buttons: 1, pointerType }));
+drag("touch", at.clientX + 3 * scale);
+seen.push(settings.pixel);
+drag("mouse", at.clientX + 3 * scale);
 return [...seen, settings.pixel];
 """
 
@@ -449,7 +553,9 @@ SHOWN = visit(["pixel=1.0.3.3"], POINTED)
 
 
 def test_a_pixel_is_shown_while_the_mouse_is_there_and_chosen_by_a_click(seen):
-    assert seen[SHOWN] == [["4.17.9.2", "1.0.3.3", "1.0.3.3", "4.17.9.2"]]
+    (places,) = seen[SHOWN]
+    assert places[:4] == ["4.17.9.2", "1.0.3.3", "1.0.3.3", "4.17.9.2"]
+    assert places[4:] == ["4.17.9.2", "4.17.9.5"]  # a finger scrolls, a mouse chooses
 
 
 FROM_STROKE_TO_PICTURE = """
@@ -637,6 +743,13 @@ class Branches(nn.Module):
         return F.log_softmax((self.left(images) + self.right(images)).flatten(start_dim=1), dim=1)
 
 
+class Clamped(Chain):
+    most = None
+
+    def forward(self, images):
+        return F.log_softmax(self.layers(images).clamp(max=self.most).flatten(1), dim=1)
+
+
 class InPlace(Chain):
     def forward(self, images):
         return F.log_softmax(self.layers(images).relu_().flatten(start_dim=1), dim=1)
@@ -675,6 +788,34 @@ def test_what_the_page_could_not_compute_is_refused_in_one_line(model, told, ima
         write_page(tmp_path / "page.html", model, images, torch.zeros(len(images), 10))
     assert "\n" not in str(refused.value)
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_network_that_is_a_chain_for_the_first_image_alone_is_refused(images, tmp_path):
+    torch.manual_seed(6)
+    model = Clamped(nn.Conv2d(1, 10, 28))
+    scores = model.layers(TRANSFORM(images.images)).flatten(1)
+    model.most = float(scores[0].max())
+    assert (scores > model.most).any()
+    with pytest.raises(UserError, match="one after another"):
+        write_page(tmp_path / "page.html", model, images, torch.zeros(len(images), 10))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda images: F.pad(images, (2, 2, 2, 2)),
+        lambda images: images[:, :, 2:-2, 2:-2],
+        lambda images: images / images.amax(dim=(1, 2, 3), keepdim=True),
+        lambda images: images.flip(3),
+        transforms.GaussianBlur(3),
+    ],
+)
+def test_a_transform_that_the_page_could_not_repeat_is_refused(change, images, tmp_path):
+    data = utils.ImageBatches(
+        images.images, images.labels, lambda pixels: change(utils.to_unit_range(pixels))
+    )
+    with pytest.raises(UserError, match="transform"):
+        write_page(tmp_path / "page.html", Net(), data, torch.zeros(len(images), 10))
 
 
 def test_the_network_stays_as_it_is(images, tmp_path):

@@ -100,7 +100,7 @@ function tellWhenStill(id, text) {
 function judged(known, best) {
   if (!known) return [];
   const words = known.label === best ? "which is right" : `but it is a ${known.label}`;
-  return [html("br", {}), html("span", { class: known.label === best ? "right" : "wrong" }, words)];
+  return [",", html("br", {}), " ", html("span", { class: known.label === best ? "right" : "wrong" }, words)];
 }
 
 function showBar(digit, share, isBest) {
@@ -122,8 +122,11 @@ function thumbnail({ index, label, answer, pixels, image }, isMistake) {
 }
 
 function buildThumbnails() {
-  const fill = (id, digits, isMistake) =>
-    document.getElementById(id).replaceChildren(...digits.map((digit) => thumbnail(digit, isMistake)));
+  const fill = (id, digits, isMistake) => {
+    const buttons = digits.map((digit) => thumbnail(digit, isMistake));
+    for (const button of buttons.slice(1)) button.tabIndex = -1; // arrow keys go there
+    document.getElementById(id).replaceChildren(...buttons);
+  };
   fill("examples", TEST_DIGITS, false);
   fill("mistakes", MISTAKES, true);
   const { images, wrong } = TESTED;
@@ -149,6 +152,11 @@ const MOVES = {
   ArrowLeft: { columns: -1 }, ArrowRight: { columns: 1 }, ArrowUp: { rows: -1 }, ArrowDown: { rows: 1 },
   PageUp: { maps: -1 }, PageDown: { maps: 1 },
 };
+
+/** Whether a key is pressed alone, so that it is not one of the browser's own. */
+function isPlain({ altKey, ctrlKey, metaKey }) {
+  return !altKey && !ctrlKey && !metaKey;
+}
 
 /** Show a pixel while the mouse is over it; choose it when it is clicked, tapped or dragged to. */
 function listenToMap(canvas, find) {
@@ -178,18 +186,22 @@ function listen() {
   listenToKeys();
   on("undo", "click", undo);
   on("clear", "click", clear);
-  on("to-how", "click", showWhy);
+  on("why", "click", showWhy);
   for (const id of ["examples", "mistakes"]) {
     on(id, "click", (event) => {
       const button = event.target.closest("button");
       if (button) change({ image: button.value });
+    });
+    on(id, "keydown", (event) => {
+      const beside = { ArrowLeft: "previousSibling", ArrowRight: "nextSibling" }[event.key];
+      if (isPlain(event)) event.target[beside]?.focus();
     });
   }
   on("layer", "input", (event) => chooseLayer(event.target.valueAsNumber));
   on("map-number", "input", (event) => movePixel(readPixel(settings.pixel),
     { maps: event.target.valueAsNumber - readPixel(settings.pixel).map }));
   on("map", "keydown", (event) => {
-    if (!(event.key in MOVES)) return;
+    if (!(event.key in MOVES) || !isPlain(event)) return;
     event.preventDefault();
     movePixel(readPixel(settings.pixel), MOVES[event.key]);
   });

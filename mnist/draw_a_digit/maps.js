@@ -22,7 +22,7 @@ function hintOf(layer) {
   const { kind, kernel, side } = NETWORK[layer];
   if (kind === "convolution" && isOfDigits(layer)) return "one map for each digit: where it is seen";
   return {
-    "image": "as the network gets it",
+    "image": "normalised for the network",
     "convolution": kernel === 1
       ? "weighted sum of one pixel of every map before it"
       : `weighted sum of ${kernel}×${kernel} pixels of every map before it`,

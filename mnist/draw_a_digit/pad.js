@@ -14,7 +14,7 @@ const MARGIN = 40;
 const SHRUNK = 1 - (2 * MARGIN) / PAD_SIDE;
 const sheet = html("canvas", { width: PAD_SIDE, height: PAD_SIDE })
   .getContext("2d", { willReadFrequently: true });
-let drawing = { strokes: [], taken: new Uint8Array(SIDE ** 2) }; // strokes, or an image
+let drawing; // {strokes, taken}: an image that was taken, and strokes on it
 let earlier = []; // drawings, for undo
 let onPad; // the drawing's 28x28 pixels as text
 let place = WHOLE; // of the image's pixels on the pad: x starts at left + x * width
@@ -36,7 +36,7 @@ function startStroke(point) {
 
 /** Add to the stroke that is being drawn; nothing, if it was undone or cleared meanwhile. */
 function extendStroke(points) {
-  if (drawing.strokes.at(-1) !== growing) return;
+  if (!growing || drawing.strokes.at(-1) !== growing) return;
   growing.push(...points);
   readSoon();
 }
@@ -49,14 +49,14 @@ function undo() {
 
 function clear() {
   growing = undefined;
-  redraw({ strokes: [] });
+  if (drawing.taken || drawing.strokes.length) redraw({ strokes: [] });
 }
 
 /** Put an image of 28x28 pixels on the pad, unless it was read from there. */
 function takeImage(image) {
   if (imageText(image) === onPad) return;
   onPad = imageText(image);
-  earlier.push(drawing);
+  if (drawing) earlier.push(drawing);
   drawing = { strokes: [], taken: image };
   paint(pad);
   place = WHOLE;
@@ -159,7 +159,7 @@ function listenToPointer() {
 function listenToKeys() {
   pad.canvas.addEventListener("keydown", (event) => {
     const arrow = ARROWS[event.key];
-    if (!arrow && event.key !== " ") return;
+    if ((!arrow && event.key !== " ") || !isPlain(event)) return;
     event.preventDefault();
     pen ??= { x: PAD_SIDE / 2, y: PAD_SIDE / 4, down: false };
     if (arrow) {

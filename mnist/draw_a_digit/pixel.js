@@ -31,6 +31,7 @@ function choosePixel(pixel) {
 
 function setPixel(pixel) {
   change({ pixel: pixelText(pixel) });
+  nameWhy(undefined);
   const words = ["map-name", "seen-name"].map((id) => document.getElementById(id).textContent);
   tellWhenStill("pixel-told", words.join(". "));
 }
@@ -114,9 +115,8 @@ function sightWords(square) {
   if (isWhole(square)) return ["It sees ", html("strong", {}, "the whole image")];
   const { top, left, size } = square;
   const seen = html("strong", {}, size === 1 ? "1 pixel" : `${size}×${size} pixels`);
-  const words = ["It sees ", seen, ` of the image’s ${SIDE}×${SIDE}`];
-  const within = (first) => first >= 0 && first + size <= SIDE;
-  return within(top) && within(left) ? words : [...words, ", partly padding beyond the rim"];
+  const isWithin = [top, left].every((first) => first >= 0 && first + size <= SIDE);
+  return ["It sees ", seen, isWithin ? ` of the image’s ${SIDE}×${SIDE}` : ", some beyond the image’s rim"];
 }
 
 function showSliders({ layer, map }, maps) {
@@ -135,27 +135,39 @@ function showSliders({ layer, map }, maps) {
 
 // --- Why it sees so much -----------------------------------------------------------------------------
 
-/** Bring the explanation into view: on a small screen it is far above the last layers. */
+let cameFrom; // how far the page was scrolled when a person asked why
+
+/** On a small screen: bring the explanation into view, far above the last layers, or go back. */
 function showWhy() {
+  if (cameFrom !== undefined) {
+    scrollTo(0, cameFrom);
+    nameWhy(undefined);
+    return;
+  }
+  nameWhy(scrollY);
   document.querySelector(".inside").scrollIntoView();
   document.querySelector(".how").focus({ preventScroll: true });
 }
 
+function nameWhy(place) {
+  cameFrom = place;
+  document.getElementById("why").textContent = place === undefined ? "Why?" : "Back";
+}
+
 /** Explain how a pixel's receptive field grows, layer by layer, down to the image. */
 function whyWords(pixel) {
-  const { kernel, kind } = NETWORK[pixel.layer];
+  if (pixel.layer === 0) return [html("p", {}, "This is a pixel of the image itself.")];
   const squares = cone(pixel);
-  const sizes = squares.map(({ size }) => size).reverse();
-  const grown = sizes.filter((size, index) => size !== sizes[index - 1]);
-  if (pixel.layer === 0) return ["The image itself: a pixel sees nothing but itself."];
-  if (sizes.at(-2) === 1 && kernel > 1) {
-    return [`It depends only on a ${kernel}×${kernel} window of the image.`];
-  }
-  const own = kernel > 1
-    ? `It depends on a ${kernel}×${kernel} window of layer ${pixel.layer - 1}, and each pixel in that window depends on a window of the layer before`
-    : `It depends on a single position of layer ${pixel.layer - 1} and has the same receptive field`;
-  const sizesInWords = grown.map((size) => `${size}×${size}`).join(" → ");
-  return [`${own}. The region it depends on, from this layer down to the image: `, html("strong", {}, sizesInWords), "."];
+  const steps = squares.slice(0, -1).map(({ size }, layer) => ({ size, layer, above: squares[layer + 1].size }))
+    .filter(({ size, above }) => size !== above).reverse();
+  if (!steps.length) return [html("p", {}, "It depends on the one pixel of the image in the same place.")];
+  const words = ({ size, layer }) => {
+    const { stride } = NETWORK[layer + 1];
+    return html("li", {}, html("strong", {}, `${size}×${size}`),
+      ` of ${layer === 0 ? "the image" : `layer ${layer}`}, by ${nameOf(layer + 1)}`,
+      stride > 1 ? `: one pixel for every ${stride}×${stride}` : "");
+  };
+  return [html("p", {}, "Layer by layer, down to the image, it depends on:"), html("ol", {}, ...steps.map(words))];
 }
 
 // --- How it was computed -----------------------------------------------------------------------------
@@ -193,7 +205,7 @@ function oneLine(words, formula, pixel) {
 
 function howImage(pixel) {
   const ink = image[pixel.row * SIDE + pixel.column];
-  return [oneLine(`Ink ${ink} of 255, normalised for the network`, [], pixel)];
+  return [oneLine(`Ink ${ink} of 255, normalised as in training`, [], pixel)];
 }
 
 function howNorm(pixel) {
@@ -221,7 +233,7 @@ function howPool(pixel, words, isMax) {
 function howSoftmax(pixel) {
   const sums = logSum(values[pixel.layer - 1]);
   const share = html("strong", {}, percent(Math.exp(valueOf(pixel))));
-  return [oneLine("The digit’s score, minus the logarithm of the sum of all ten scores’ exponentials, so that the ten probabilities add up to 1: ",
+  return [oneLine("The logarithm of the digit’s probability is its score, minus the logarithm of e^score added up over all digits: ",
     [before(pixel), " − ", bracketed(sums)], pixel),
   html("p", {}, `Its exponential is the probability of a ${pixel.map}: `, share)];
 }
