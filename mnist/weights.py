@@ -24,11 +24,11 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """Load a state dict that `save_weights` wrote into the model.
 
     Raises:
-        UserError: if the file is not there or does not hold weights of this model.
+        UserError: if the file does not exist or has no weights of this model.
     """
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception:  # of a damaged file, torch raises nearly anything
         raise UserError(
-            f"{path} is not there, damaged, or does not hold weights of this network"
+            f"{path} does not exist, is damaged, or has no weights of this network"
         ) from None

