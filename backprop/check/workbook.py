@@ -93,7 +93,7 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
     for column in dict.fromkeys(texts.values()):
         first = next(it for it in texts if texts[it] == column)
         yield f"{column} ({table.name(first)}) is a number stored as text"
-    for column in table.values.keys() & set(GIVEN):
+    for column in (it for it in GIVEN if it in table.values):
         other = np.flatnonzero(~np.isclose(table.values[column], table.values[column][0]))
         if len(other):
             yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
