@@ -4,7 +4,7 @@ import re
 
 from backprop.check.files import check_files
 from backprop.check.formula import Symbol
-from backprop.check.report import RIGHT
+from backprop.check.report import INCOMPLETE, RIGHT
 from backprop.check.words import written
 from backprop.check.workbook import FAILED, Asked
 from tests.sheets import ALL_CELLS
@@ -20,6 +20,12 @@ def findings(path, **asked):
 def is_right(report, tables=1):
     """Tell whether all cells of so many whole tables were judged, and all are right."""
     return report.verdict == RIGHT and [it.judged for it in report.tables] == [ALL_CELLS] * tables
+
+
+def is_incomplete(report, *facts):
+    """Tell whether nothing is wrong, and what is missing in the only table names these facts."""
+    (table,) = report.tables
+    return report.verdict == INCOMPLETE and told(table.missing, *facts)
 
 
 def wrong_columns(report):

@@ -16,7 +16,7 @@ from backprop.check.slips import structural
 from backprop.check.words import in_words
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
 from tests.findings import findings, is_right, slips, told, wrong_columns
-from tests.sheets import COMMONEST, FORMULAS, UPDATES, Manner, computed, labelled, write_table
+from tests.sheets import FORMULAS, PLACES, UPDATES, Manner, blank, computed, labelled, write_table
 
 FEW = 3  # steps
 EVERYTHING = FORMULAS | UPDATES
@@ -160,7 +160,7 @@ def test_a_planted_error_is_located_and_its_right_formula_given(column, make_she
     (table,) = findings(make_sheet(labelled(0.5, texts=texts, steps=FEW))).tables
     (wrong,) = table.wrong
     rows = range(5 if column in FORMULAS else 6, 6 + FEW)
-    letters, top = xl_col_to_name(1 + COLUMNS.index(column)), rows[0]
+    letters, top = xl_col_to_name(PLACES[column]), rows[0]
     assert (wrong.column, wrong.slip) == (column, None)
     assert wrong.cells == tuple(f"{letters}{row}" for row in rows)
     cells = {
@@ -180,21 +180,25 @@ SLIPS = {
     ("replaced", "i1", "i2"): ("h1", "{w1}*{i1}+{w2}*{i1}"),
     ("replaced", "w4", "w3"): ("h2", "{w4}*{i1}+{w4}*{i2}"),
     ("replaced", "w6", "w5"): ("∂E/∂w1", FORMULAS["∂E/∂w1"].replace("w5", "w6")),
-    ("replaced", "a_h1", "a_h2"): ("∂E/∂w3", COMMONEST["∂E/∂w3"]),
+    ("replaced", "a_h1", "a_h2"): ("∂E/∂w3", FORMULAS["∂E/∂w3"].replace("a_h2", "a_h1")),
     ("replaced", "t1", "t2"): ("∂E/∂w7", FORMULAS["∂E/∂w7"].replace("t2", "t1")),
     ("replaced", "h2", "a_h2"): (
         "∂E/∂w4", f"({TO_O1}*{{w6}}+{TO_O2}*{{w8}})*{{h2}}*(1-{{h2}})*{{i2}}",
     ),
     ("replaced", "0.3", "i2"): ("h2", "{w3}*{i1}+{w4}*0.3"),
+    ("extra term", "2", ""): ("h2", "{w3}*{i1}+{w4}*{i2}+2"),
+    ("net inputs", "", ""): ("∂E/∂w4", FORMULAS["∂E/∂w4"].replace("{a_", "{")),
     ("missing term", "", "w8·a_h2"): ("o2", "{w7}*{a_h1}+0*{a_h2}"),
     ("missing term", "", "E2"): ("E_total", "1*{E1}"),
     ("missing factor", "", "0.5"): ("E1", "1*({t1}-{a_o1})^2"),
     ("missing power", "", "(t2 − a_o2)²"): ("E2", "0.5*({t2}-{a_o2})"),
     ("twice", "", "0.5"): ("E1", "(0.5*({t1}-{a_o1}))^2"),
     ("operation", "E1 − E2", "E1 + E2"): ("E_total", "{E1}-{E2}"),
+    ("operation", "E1^E2", "E1 + E2"): ("E_total", "{E1}^{E2}"),
     ("no sigmoid", "", ""): ("a_h1", "1*{h1}"),
     ("other function", "tanh", ""): ("a_o1", "(EXP(2*{o1})-1)/(EXP(2*{o1})+1)"),
     ("sign", "", "−h2"): ("a_h2", "1/(1+EXP({h2}))"),
+    ("missing function", "", "−o2"): ("a_o2", "1/(1-{o2})"),
     ("sign", "", ""): ("∂E/∂w5", "({t1}-{a_o1})*{a_o1}*(1-{a_o1})*{a_h1}"),
     ("missing factor", "", "a_o1·(1 − a_o1)"): ("∂E/∂w5", "({a_o1}-{t1})*{a_h1}"),
     ("missing factor", "", "1 − a_o2"): ("∂E/∂w7", "({a_o2}-{t2})*{a_o2}*{a_h1}"),
@@ -205,6 +209,7 @@ SLIPS = {
         "∂E/∂w1", f"({TO_O1}*{{w5}}+{TO_O2}*{{w7}})*{{a_h1}}*(1-{{a_h1}})",
     ),
     ("twice", "", "a_h2"): ("∂E/∂w8", f"{TO_O2}*{{a_h2}}*{{a_h2}}"),
+    ("extra factor", "2", ""): ("∂E/∂w8", f"2*{FORMULAS['∂E/∂w8']}"),
     ("brackets", "(a_o1 − t1)·a_o1·1 − a_o1·a_h1", "(a_o1 − t1)·a_o1·(1 − a_o1)·a_h1"): (
         "∂E/∂w5", "({a_o1}-{t1})*{a_o1}*1-{a_o1}*{a_h1}",
     ),
@@ -236,7 +241,7 @@ def test_slips_are_named_with_their_cells(slip, make_sheet):
         if isinstance(it, Symbol):
             cell = "D1"
             if it.column != "η":
-                cell = f"{xl_col_to_name(1 + COLUMNS.index(it.column))}{row + it.below}"
+                cell = f"{xl_col_to_name(PLACES[it.column])}{row + it.below}"
             assert told([wrong.likely], cell)
 
 
@@ -259,13 +264,11 @@ def test_every_slip_of_a_formula_has_words():
 def test_a_cell_that_is_no_formula(content, slip, make_sheet):
     def fill(sheet):
         labelled(0.5)(sheet)
-        place = 8, 1 + COLUMNS.index("E1")
-        if content is None:
-            sheet.write_blank(*place, None, sheet.default_url_format)
-        elif content == "#DIV/0!":
-            sheet.write_formula(*place, "=1/0", None, "#DIV/0!")
-        else:
-            sheet.write(*place, content)
+        blank(sheet, 8, ["E1"])
+        if content == "#DIV/0!":
+            sheet.write_formula("V9", "=1/0", None, content)
+        elif content is not None:
+            sheet.write("V9", content)
 
     report = findings(make_sheet(fill))
     assert wrong_columns(report) == {"E1": (1, "V9")}

@@ -6,19 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-import zipfile
 from types import SimpleNamespace
 
 import openpyxl
 import pytest
-import xlsxwriter
 
 from backprop.check import files, mark
-from backprop.check.report import UNREADABLE
 from backprop.check.workbook import Asked
 from tests.digits import ROOT
 from tests.findings import findings, told
-from tests.sheets import COMMONEST, labelled
+from tests.sheets import COMMONEST, labelled, write_book
 
 
 @pytest.fixture
@@ -27,9 +24,7 @@ def class_folder(tmp_path):
     folder = tmp_path / "class"
     (folder / "team").mkdir(parents=True)
     for name, texts in (("ada.xlsx", {}), ("team/bob.xlsx", COMMONEST)):
-        with xlsxwriter.Workbook(str(folder / name)) as workbook:
-            for eta in (0.5, 2.0):
-                labelled(eta, texts=texts)(workbook.add_worksheet(f"LR {eta}"))
+        write_book(folder / name, {f"LR {it}": labelled(it, texts=texts) for it in (0.5, 2.0)})
     (folder / "eve.xlsx").write_text("no workbook")
     (folder / "~$ada.xlsx").write_text("a lock of Excel's")
     (folder / "notes.txt").write_text("no workbook either")
@@ -180,8 +175,8 @@ def test_a_folder_without_workbooks(tmp_path, check):
 
 
 def test_text_of_others_is_not_computed_by_a_spreadsheet(class_folder, tmp_path, check):
-    with xlsxwriter.Workbook(str(class_folder / "=1+1.xlsx")) as workbook:
-        labelled(0.5, texts={"E1": "({t1}-{a_o1})^2"})(workbook.add_worksheet("@SUM(1)"))
+    fill = labelled(0.5, texts={"E1": "({t1}-{a_o1})^2"})
+    write_book(class_folder / "=1+1.xlsx", {"@SUM(1)": fill})
     check(class_folder, "--csv", tmp_path / "findings.csv")
     content = (tmp_path / "findings.csv").read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")  # by which Excel knows UTF-8
@@ -232,21 +227,6 @@ def test_a_killed_process_loses_no_other_result(class_folder, monkeypatch):
     ada, bob, eve, zoe = (it.reason for it in found)
     assert [ada, eve, zoe] == ["checked ada.xlsx", "checked eve.xlsx", "checked zoe.xlsx"]
     assert bob not in ("", "checked bob.xlsx")
-
-
-@pytest.mark.parametrize(
-    ("name", "part"),
-    [("eve.ods", "META-INF/manifest.xml"), ("eve.xlsb", "xl/workbook.bin"), ("eve.xls", None)],
-)
-def test_other_spreadsheets_in_a_folder_are_not_passed_over(name, part, tmp_path, check):
-    (tmp_path / name).write_text("something else")
-    if part is not None:
-        with zipfile.ZipFile(tmp_path / name, "w") as package:
-            package.writestr(part, "")
-    assert check(tmp_path, "--csv", tmp_path / "findings.csv")[0] == 2
-    (row,) = read_csv(tmp_path / "findings.csv")
-    assert (row["file"], row["verdict"]) == (name, UNREADABLE)
-    assert told([row["not_judged"]], "xlsx")
 
 
 def test_the_help_names_the_exit_codes_and_shows_an_example(capsys):
