@@ -11,7 +11,8 @@ from types import SimpleNamespace
 import openpyxl
 import pytest
 
-from backprop.check import files, mark
+from backprop.check import files, mark, workbook
+from backprop.check.report import UNREADABLE
 from backprop.check.workbook import Asked
 from tests.digits import ROOT
 from tests.findings import findings, told
@@ -210,6 +211,13 @@ def test_checking_and_explaining_import_nothing_heavy(class_folder):
     )
     done = run_module("-c", code, class_folder / "ada.xlsx", PYTHONIOENCODING="utf-8")
     assert done.stdout.decode().splitlines()[-1] == "set()", done.stderr
+
+
+def test_a_check_that_fails_is_told_like_a_damaged_file(class_folder, monkeypatch):
+    monkeypatch.setattr(workbook, "read_book", lambda path: 1 / 0)
+    report = workbook.check_workbook(class_folder / "ada.xlsx", Asked())
+    assert report.verdict == UNREADABLE
+    assert told([report.reason], workbook.FAILED, "ZeroDivisionError")
 
 
 def killed(path, asked):
