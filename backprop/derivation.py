@@ -3,8 +3,6 @@
 Every line is written by the formulas of `network.py` themselves, with names put in for numbers.
 """
 
-import re
-
 from backprop.expression import PRODUCT, LaTeX, Plain, symbols
 from backprop.network import (
     CHAINS,
@@ -19,12 +17,6 @@ from backprop.network import (
 
 Notation = type[Plain] | type[LaTeX]  # MathML among them
 Line = tuple[str, str]  # a symbol, and what it is
-
-
-def typeset(formula: str) -> str:
-    """Write a spreadsheet formula as a person would: `a_o1*(1-a_o1)` is `a_o1·(1 − a_o1)`."""
-    formula = re.sub(r"(?<=[^e(])-", " − ", formula).replace("(-", "(−")
-    return re.sub("^-", "−", formula).replace("*", "·").replace("+", " + ")
 
 
 def chain(gradient: str, notation: Notation = Plain) -> str:

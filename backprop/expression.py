@@ -118,9 +118,12 @@ class Plain(Expression):
     def number(cls, value: float) -> str:
         return "½" if value == 0.5 else super().number(value)
 
-    def __pow__(self, other: float) -> Plain:
-        superscript = f"{other:g}".translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
-        return Plain(self.bracketed(ATOM) + superscript, POWER)
+    def __pow__(self, other: Expression | float) -> Plain:
+        power = other.text if isinstance(other, Expression) else f"{other:g}"
+        if not power.isdecimal():
+            return super().__pow__(other)
+        superscript = power.translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+        return type(self)(self.bracketed(ATOM) + superscript, POWER)
 
 
 class LaTeX(Expression):

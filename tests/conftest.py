@@ -14,7 +14,6 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pytest
-import xlsxwriter
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -72,16 +71,17 @@ def real_mnist():
 
 
 @pytest.fixture
-def make_sheet(tmp_path):
-    """Make a workbook with one sheet; the function given fills it."""
+def make_book(tmp_path):
+    """Make a workbook of sheets by title, each filled by its function."""
+    from tests.sheets import write_book
 
-    def make(fill, name="sheet.xlsx"):
-        path = tmp_path / name
-        with xlsxwriter.Workbook(str(path)) as workbook:
-            fill(workbook.add_worksheet("Mine"))
-        return path
+    return lambda sheets, name="sheet.xlsx": write_book(tmp_path / name, sheets)
 
-    return make
+
+@pytest.fixture
+def make_sheet(make_book):
+    """Make a workbook with one sheet, filled by the function given."""
+    return lambda fill, *name: make_book({"Mine": fill}, *name)
 
 
 @pytest.fixture(scope="session")
@@ -147,11 +147,12 @@ def look_around(browse, tmp_path_factory):
 def check(capsys):
     """Run the command; gives exit code, standard output and standard error."""
     from backprop.__main__ import main
+    from backprop.check.workbook import FAILED
 
     def run(*arguments):
         code = main(["check", *map(str, arguments)])
         captured = capsys.readouterr()
-        assert "made the check itself fail" not in captured.out + captured.err
+        assert FAILED not in captured.out + captured.err
         return code, captured.out, captured.err
 
     return run

@@ -8,11 +8,13 @@ import math
 import re
 from dataclasses import dataclass, field
 
+import xlsxwriter
 from xlsxwriter.utility import xl_rowcol_to_cell
 
 from backprop.network import COLUMNS, WEIGHTS, Problem
 
 STEPS = 12
+PLACES = {name: 1 + COLUMNS.index(name) for name in COLUMNS}  # in a sheet of `labelled`
 ALL_CELLS = 19 * (STEPS + 1) + 8 * STEPS  # of a table that `check` judges
 
 # By column, with names in braces for cells: {dw1} is ∂E/∂w1.
@@ -178,3 +180,17 @@ def labelled(eta, manner=None, **changes):
         write_table(sheet, (3, 1), eta, manner or Manner(**changes))
 
     return fill
+
+
+def blank(sheet, line, names):
+    """Leave cells blank in a line of a sheet of `labelled`."""
+    for name in names:
+        sheet.write_blank(line, PLACES[name], None, sheet.default_url_format)
+
+
+def write_book(path, sheets):
+    """Write a workbook of sheets by title, each filled by its function."""
+    with xlsxwriter.Workbook(str(path)) as workbook:
+        for title, fill in sheets.items():
+            fill(workbook.add_worksheet(title))
+    return path

@@ -221,13 +221,13 @@ MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 def check_one(path: Path) -> int:
     """Run `check` as a process does, within the limits of time and memory."""
     from backprop.__main__ import main
+    from backprop.check.workbook import FAILED
 
     signal.alarm(SECONDS)
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
         code = main(["check", str(path)])
     signal.alarm(0)
-    failed = "made the check itself fail" in out.getvalue()
-    return -1 if failed else code
+    return -1 if FAILED in out.getvalue() else code
 
 
 def work() -> None:

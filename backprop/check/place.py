@@ -45,7 +45,7 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
                 table.remarks.append(
                     f"column {_letters(table, place)}, {headed}, taken for {column}"
                 )
-    for column in table.lacking.intersection(header.places):
+    for column in (it for it in header.places if it in table.lacking):
         letters = " and ".join(_letters(table, it) for it in header.places[column])
         table.remarks.append(f"columns {letters} are both headed {column}: rename one")
     for cell in _named_outside(table):

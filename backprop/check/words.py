@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from backprop.check.formula import FUNCTIONS, Call, Symbol, Tree
 from backprop.check.slips import Slip
-from backprop.derivation import typeset
-from backprop.expression import Expression
+from backprop.expression import Plain
 
 WORDS = {
     "replaced": "uses {used} where {belongs} belongs",
@@ -52,14 +51,22 @@ def in_words(slip: Slip, name: Callable[[Symbol], str]) -> str:
     return f"{text}, in both paths" if slip.both else text
 
 
+class Typed(Plain):
+    """As a person types a formula, but with the sheet's own EXP."""
+
+    EXP = "EXP(%s)"
+
+
 def written(tree: Tree | None) -> str:
     """Write a tree as a person would, with the names of the columns."""
     if tree is None or isinstance(tree, str):
         return tree or ""
-    return typeset(_expression(tree).text).replace("^2", "²")
+    return _formula(tree).text
 
 
-def _expression(tree: Tree) -> Expression:
+def _formula(tree: Tree) -> Typed:
     if isinstance(tree, Call):
-        return FUNCTIONS[tree.name](*map(_expression, tree.args))
-    return Expression(tree.column if isinstance(tree, Symbol) else f"{tree:.15g}")
+        return FUNCTIONS[tree.name](*map(_formula, tree.args))
+    if isinstance(tree, Symbol):
+        return Typed(tree.column)
+    return -Typed(f"{-tree:.15g}") if tree < 0 else Typed(f"{tree:.15g}")

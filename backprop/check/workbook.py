@@ -22,6 +22,7 @@ from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS
 MOST_TOLD = 3  # different mistakes of one column that are explained
 START = 1e-6  # share that a number may be off from the one that a sheet must start from
 MOST_TABLES = 200
+FAILED = "made the check itself fail"
 
 
 class Asked(NamedTuple):
@@ -38,7 +39,7 @@ def check_workbook(path: Path, asked: Asked) -> FileReport:
     except UnreadableBook as error:
         return FileReport(reason=str(error))
     except Exception as error:  # one file in a hundred must not cost the others' results
-        return FileReport(reason=f"made the check itself fail ({error!r}): please report it")
+        return FileReport(reason=f"{FAILED} ({error!r}): please report it")
 
 
 def _check(book: Book, asked: Asked) -> FileReport:
@@ -93,7 +94,7 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
     for column in dict.fromkeys(texts.values()):
         first = next(it for it in texts if texts[it] == column)
         yield f"{column} ({table.name(first)}) is a number stored as text"
-    for column in table.values.keys() & set(GIVEN):
+    for column in (it for it in GIVEN if it in table.values):
         other = np.flatnonzero(~np.isclose(table.values[column], table.values[column][0]))
         if len(other):
             yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
