@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
 EXAMPLES_OF_CHECK = """\
 exit code:
-  0  right: every cell of every table was judged, and all agree
+  0  right: every cell of every table was judged, and all are right
   1  wrong: a cell is wrong, or a sheet starts from other numbers than asked for
   2  incomplete or unreadable: nothing is wrong, but something is missing or was not judged
 

@@ -48,16 +48,11 @@ def test_a_high_rate_learns_or_says_so(rate, small_mnist, tmp_path, capsys):
     """Of the two rates one learns and one does not; on any machine, each says what it did."""
     run = TrainingRun(small_mnist, tmp_path, epochs=3, learning_rate=rate)
     accuracy, message = outcome(run)
-    warned = "If it stays so, lower learning_rate or momentum" in capsys.readouterr().out
+    warned = re.search(r"^epoch \d: .*learning_rate", capsys.readouterr().out, re.MULTILINE)
     assert (accuracy > 90) is (rate == 0.1)
-    assert (warned, bool(message)) == ((False, False) if rate == 0.1 else (True, True))
-    assert rate == 0.1 or re.fullmatch(
-        rf"epoch \d: \d+\.\d\d % is what guessing gives, with learning_rate {rate:g} "
-        r"\(\d+\.\d{4} as the epoch began\)(, and every image gets the same answer)?\. "
-        r"Lower learning_rate or momentum(, or raise a learning_rate close to 0)?; "
-        rf"whole epochs in {tmp_path}: \d",
-        message,
-    )
+    assert (bool(warned), bool(message)) == ((False, False) if rate == 0.1 else (True, True))
+    facts = rf"epoch \d: \d+\.\d\d % .*learning_rate {rate:g} .*momentum.* {tmp_path}: \d"
+    assert rate == 0.1 or re.fullmatch(facts, message)
 
 
 def test_a_network_that_dies_is_stopped_and_leaves_what_it_had_learned(
@@ -65,11 +60,9 @@ def test_a_network_that_dies_is_stopped_and_leaves_what_it_had_learned(
 ):
     run = TrainingRun(small_mnist, tmp_path, epochs=3)
     before_step(run, len(run.train_loader) + 2, kill)
-    with pytest.raises(LearnsNothing, match=r"^epoch 3: .* whole epochs in .*: 1$"):
+    with pytest.raises(LearnsNothing, match=r"^epoch 3: .*: 1$"):
         run.fit()
-    warnings = [line for line in capsys.readouterr().out.splitlines() if "guessing" in line]
-    assert len(warnings) == 1
-    assert warnings[0].startswith("epoch 2: ")
+    assert len(re.findall(r"^epoch \d: ", capsys.readouterr().out, re.MULTILINE)) == 1
 
     kept = TrainingRun(small_mnist, tmp_path)
     kept.model.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
@@ -99,8 +92,7 @@ def test_a_slow_start_is_no_death(small_mnist, tmp_path, capsys):
     labels = run.test_loader.dataset.labels
     guessing = 100 * labels.bincount().max().item() / TEST_COUNT
     assert [row.test_accuracy <= guessing for row in history] == [True, True]
-    told = f"epoch 2: {history[-1].test_accuracy:.2f} % is what guessing gives"
-    assert told in capsys.readouterr().out
+    assert f"epoch 2: {history[-1].test_accuracy:.2f} % " in capsys.readouterr().out
 
 
 def test_a_rate_next_to_0_is_to_be_raised(small_mnist, tmp_path):

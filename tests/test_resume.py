@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -100,7 +101,7 @@ def test_a_finished_run_says_so_and_is_not_trained_again(small_mnist, finished, 
     run = TrainingRun(small_mnist, finished)
     cut_off(run, AssertionError("it trains"), 1, 0)
     assert run.fit() == read_history(finished / "history.csv")
-    assert "1 of 1 epochs are done: nothing to train; with resume=False" in capsys.readouterr().out
+    assert re.search(r"^1 of 1 epochs .*resume=False", capsys.readouterr().out, re.MULTILINE)
     assert_weights(run, finished / "net.pt")
 
 
@@ -254,7 +255,7 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
     path = tmp_path / "net.pt"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match="net.pt"):
+    with pytest.raises(UserError, match=r"net\.pt"):
         load_weights(Net(), path)
 
 

@@ -43,7 +43,7 @@ def place_columns(trees: Trees, header: Header, first: int, rows: int, lines: in
                 title = titles[place]
                 headed = f"headed {str(title).strip()[:60]}" if title else "without a header"
                 table.remarks.append(
-                    f"column {_letters(table, place)}, {headed}, taken for {column}"
+                    f"column {_letters(table, place)} ({headed}) is used as {column}"
                 )
     for column in (it for it in header.places if it in table.lacking):
         letters = " and ".join(_letters(table, it) for it in header.places[column])

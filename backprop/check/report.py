@@ -105,7 +105,7 @@ class FileReport:
             return f"Cannot be judged: {self.reason}"
         if self.verdict == RIGHT:
             cells = sum(table.judged for table in self.tables)
-            return f"Right: all {cells} cells of {within} agree."
+            return f"Right: all {cells} cells of {within}."
         if self.verdict == INCOMPLETE:
             more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
             return f"Incomplete: nothing judged is wrong, but {missing[0]}{more}."
@@ -114,7 +114,7 @@ class FileReport:
         columns += ["the starting numbers"] if any(table.starts for table in wrong) else []
         what = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} and {columns[-1]}"
         within = within if len(wrong) == len(self.tables) else f"{len(wrong)} of {within}"
-        rest = "not all the rest could be judged" if missing else "the other columns agree"
+        rest = "not all the rest could be judged" if missing else "the other columns are right"
         return f"Wrong: {what} in {within}; {rest}."
 
 
@@ -221,7 +221,7 @@ def _table_lines(table: TableReport) -> Iterator[str]:
             yield f"    likely   {wrong.likely}"
     yield from (f"  incomplete: {reason}" for reason in table.missing)
     if table.verdict == RIGHT:
-        yield f"  all {table.judged} cells agree"
+        yield f"  all {table.judged} cells are right"
 
 
 def _count(number: int, noun: str) -> str:

@@ -99,7 +99,7 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
         if len(other):
             yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
     for reason, names in _by_reason({it: columns[it].by_value for it in columns}).items():
-        yield f"one or more formulas of {names} judged by their saved values: {reason}"
+        yield f"some formulas of {names} judged by their saved values: {reason}"
 
 
 def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator
     for reason, names in _by_reason({it: columns[it].unjudged for it in columns}).items():
         yield f"{names} could not be judged: {reason}"
     if copies := repeated_rows(table):
-        yield f"{len(copies)} typed rows are exact copies of the row above, not steps"
+        yield f"typed rows that are exact copies of the row above, not steps: {len(copies)}"
     if table.lines - 1 < asked.steps:
         yield f"the table stops after {table.lines - 1} of {asked.steps} steps"
 
