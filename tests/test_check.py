@@ -174,9 +174,11 @@ def test_a_planted_error_is_located_and_its_right_formula_given(column, make_she
 
 
 TO_O1, TO_O2 = "({a_o1}-{t1})*{a_o1}*(1-{a_o1})", "({a_o2}-{t2})*{a_o2}*(1-{a_o2})"
-# By kind, what is used and what belongs there, as `findings.slips` gives them.
+# By kind, what is used and what belongs there, as `findings.slips` gives them. The test of the
+# report shows the last of each column.
 SLIPS = {
     ("replaced", "w5", "w6"): ("o1", "{w5}*{a_h1}+{w5}*{a_h2}"),
+    ("extra factor", "−3", ""): ("h1", "-3*({w1}*{i1}+{w2}*{i2})"),
     ("replaced", "i1", "i2"): ("h1", "{w1}*{i1}+{w2}*{i1}"),
     ("replaced", "w4", "w3"): ("h2", "{w4}*{i1}+{w4}*{i2}"),
     ("replaced", "w6", "w5"): ("∂E/∂w1", FORMULAS["∂E/∂w1"].replace("w5", "w6")),
@@ -239,9 +241,8 @@ def test_slips_are_named_with_their_cells(slip, make_sheet):
     row = 5 if column in FORMULAS else 6
     for it in wrong.slip:
         if isinstance(it, Symbol):
-            cell = "D1"
-            if it.column != "η":
-                cell = f"{xl_col_to_name(PLACES[it.column])}{row + it.below}"
+            is_rate = it.column == "η"
+            cell = "D1" if is_rate else f"{xl_col_to_name(PLACES[it.column])}{row + it.below}"
             assert told([wrong.likely], cell)
 
 

@@ -253,7 +253,6 @@ def test_numbers_in_single_precision_are_right(make_sheet):
 
 def test_a_column_beside_a_misspelt_one_accuses_nothing(make_sheet):
     order = (*COLUMNS[:12], "twice", *COLUMNS[12:])
-    order = (*order[:13], order[13], *order[14:])
     texts = {"∂E/∂w1": FORMULAS["∂E/∂w1"].replace("{w5}", "{twice}/2")}
     headers = [name if name != "w5" else "wight" for name in COLUMNS]
     manner = Manner(order=order, extras={"twice": "{w5}*2"}, texts=texts, headers=headers)
@@ -466,8 +465,11 @@ def test_a_sheet_that_starts_elsewhere_is_wrong(make_sheet, check, tmp_path):
         assert told([row["likely"]], *facts)
 
 
-def test_a_sheet_that_stops_early_is_incomplete(make_sheet):
-    assert is_incomplete(findings(make_sheet(labelled(0.5)), steps=60), STEPS, 60)
+@pytest.mark.parametrize("asked", [STEPS + 1, 60])
+def test_a_sheet_that_stops_early_is_incomplete(asked, make_sheet, check):
+    path = make_sheet(labelled(0.5))
+    assert is_incomplete(findings(path, steps=asked), STEPS, asked)
+    assert check(path, "--steps", asked)[0] == 2
 
 
 # --- In daily use -------------------------------------------------------------------------
