@@ -215,9 +215,7 @@ SLIPS = {
     ("brackets", "(a_o1 − t1)·a_o1·1 − a_o1·a_h1", "(a_o1 − t1)·a_o1·(1 − a_o1)·a_h1"): (
         "∂E/∂w5", "({a_o1}-{t1})*{a_o1}*1-{a_o1}*{a_h1}",
     ),
-    ("operation", "a_o1·t1", "a_o1 − t1"): (
-        "∂E/∂w6", "({a_o1}*{t1})*{a_o1}*(1-{a_o1})*{a_h2}",
-    ),
+    ("operation", "a_o1·t1", "a_o1 − t1"): ("∂E/∂w6", "({a_o1}*{t1})*{a_o1}*(1-{a_o1})*{a_h2}"),
     ("other formula", "", "∂E/∂w6"): ("∂E/∂w3", FORMULAS["∂E/∂w6"]),
     ("replaced", "∂E/∂w2[-1]", "∂E/∂w1[-1]"): ("w1", "{w1}-{eta}*{dw2}"),
     ("replaced", "∂E/∂w3", "∂E/∂w3[-1]"): ("w3", "{w3}-{eta}*{here_dw3}"),
