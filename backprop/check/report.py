@@ -213,9 +213,9 @@ def _table_lines(table: TableReport) -> Iterator[str]:
     for wrong in table.wrong:
         cells = _count(len(wrong.cells), "wrong cell")
         yield f"  {wrong.column}: {cells}, the first is {wrong.cells[0]}"
-        yield f"    value    {wrong.value}"
+        yield f"    value    {'none' if wrong.value is None else wrong.value}"
         yield f"    right    {'unknown' if wrong.right is None else repr(wrong.right)}"
-        yield f"    formula  {wrong.formula or 'a number, no formula'}"
+        yield f"    formula  {wrong.formula or 'none'}"
         yield f"    right    {wrong.right_formula}"
         if wrong.likely:
             yield f"    likely   {wrong.likely}"
