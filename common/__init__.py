@@ -28,6 +28,8 @@ def write_whole(path: str | Path, content: bytes) -> None:
         UserError: if it cannot be written, for want of room or of permission.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder")
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

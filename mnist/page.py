@@ -22,8 +22,8 @@ ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 2
 DIGITS = 10
 COMPARED = 500  # images on which the page's layers and the network must agree
 NO_CHAIN = (
-    "the page supports only networks that apply their layers one after another and end in "
-    "F.log_softmax, and this network does not"
+    "the page supports only networks that apply modules such as nn.ReLU one after another and end "
+    "in F.log_softmax, and this network does not"
 )
 
 
@@ -81,7 +81,7 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
     Raises:
         UserError: if the network is not such a chain, or the file cannot be written.
     """
-    model = copy.deepcopy(model).cpu().eval()
+    model = copy.deepcopy(model).cpu().float().eval()
     compared = data[list(range(min(len(data.images), COMPARED)))][0]
     grey = greys(data, compared)
     layers = chain(model, compared.cpu())
@@ -172,6 +172,9 @@ def describe(name: str, layer: nn.Module) -> dict[str, Any]:
             raise UserError(f"the page knows no {kind.name} with another {attribute}: {layer}")
     block, _, _ = name.rpartition(".")
     numbers = {here: _single(layer, there) for here, there in kind.numbers.items()}
+    kernel, stride, padding = (numbers.get(name, 1) for name in WINDOW)
+    if stride > kernel or padding >= kernel > 1:
+        raise UserError(f"the page supports only windows that leave out no pixel: {layer}")
     return {"kind": kind.name, "block": block, **numbers}
 
 

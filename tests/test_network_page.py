@@ -3,8 +3,10 @@
 import base64
 import copy
 import json
+import os
 import re
 from io import BytesIO
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from torch import nn
 from torchvision import transforms
 
 import utils
-from common import UserError
+from common import UserError, relative
 from mnist.__main__ import main
 from mnist.own_image import mnist_like
 from mnist.page import write_page
@@ -194,16 +196,18 @@ def test_large_windows_fit_a_phone_and_see_all_of_the_image_only_where_they_do(
     look_around, page_of
 ):
     torch.manual_seed(5)
-    page = page_of(shaken(Chain(nn.Conv2d(1, 10, 29, padding=14), nn.AvgPool2d(28))))
-    places = ["pixel=1.0.0.0", "pixel=1.0.13.13", "pixel=2.3.0.0"]
+    layers = nn.Conv2d(1, 10, 29, padding=14), nn.Conv2d(10, 10, 8), nn.AvgPool2d(21)
+    page = page_of(shaken(Chain(*layers)))
+    places = ["pixel=1.0.0.0", "pixel=1.0.13.13", "pixel=2.0.3.3", "pixel=3.3.0.0"]
     looks = [(place, ON_A_PHONE) for place in places]
-    corner, middle, mean = look_around(page, looks, "--window-size=500,844")
-    assert [width for width, *_ in (corner, middle, mean)] == [390] * 3
+    corner, middle, eight, mean = look_around(page, looks, "--window-size=500,844")
+    assert [width for width, *_ in (corner, middle, eight, mean)] == [390] * 4
     assert "29×29" in corner[1]
     assert "29×29" not in middle[1]
     assert "29×29" in corner[2][1]
-    assert [middle[1] == mean[1], corner[2][2] == corner[2][3]] == [True, True]
-    assert "56×56" not in mean[2][2]
+    assert middle[1] == mean[1]
+    assert corner[2][3] == corner[2][4]
+    assert "56×56" not in mean[2][3]
 
 
 @pytest.fixture(scope="module")
@@ -341,6 +345,7 @@ DRAW = """
 const box = pad.canvas.getBoundingClientRect();
 const send = (name, target, [x, y]) => target.dispatchEvent(new PointerEvent(name, {
   bubbles: true, pointerId: 7, clientX: box.left + x * box.width, clientY: box.top + y * box.width,
+  buttons: 1,
 }));
 const found = [];
 for (const strokes of DIGITS) {
@@ -428,6 +433,16 @@ press("pad", " ");
 document.getElementById("map").dispatchEvent(
   new KeyboardEvent("keydown", { key: "ArrowLeft", altKey: true, cancelable: true }));
 told.alt = settings.pixel;
+told.focus = [];
+const row = document.querySelector("#mistakes");
+row.firstChild.focus();
+for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft"]) {
+  document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  told.focus.push([...row.children].indexOf(document.activeElement));
+}
+told.tabbable = [...row.children].map((it) => it.tabIndex).indexOf(0);
+told.scrolls = document.querySelector(".ask").tabIndex;
+told.short = short(-1.5e-7);
 return told;
 """
 
@@ -454,43 +469,65 @@ def test_keys_and_buttons_do_what_they_say(seen):
     assert told["again"] is True
     assert told["taken"] == [True, "true"]
     assert told["alt"] == told["back"]
+    assert told["focus"] == [1, 2, 1]
+    assert told["tabbable"] == 1
+    assert told["scrolls"] == 0
+    assert told["short"] == "−1.5e−07"
 
 
 STARTED = """
-const send = (name, pointerId, where, target = document.body) => target.dispatchEvent(
-  new PointerEvent(name, { bubbles: true, pointerId, clientX: where, clientY: where }));
+const send = (name, pointerId, where, target = document.body, buttons = 1) => target.dispatchEvent(
+  new PointerEvent(name, { bubbles: true, pointerId, clientX: where, clientY: where, buttons }));
 const { left, top } = pad.canvas.getBoundingClientRect();
 const at = (offset) => Math.max(left, top) + offset;
-document.getElementById("clear").click();
+const click = (id) => document.getElementById(id).click();
+const lengths = () => drawing.strokes.map((stroke) => stroke.length);
+click("clear");
 send("pointerdown", 1, at(30), pad.canvas);
 send("pointerdown", 2, at(50), pad.canvas);
 send("pointermove", 2, at(90));
-const drawn = drawing.strokes.map((stroke) => stroke.length);
-document.getElementById("undo").click();
+const drawn = [lengths()];
+click("undo");
 send("pointermove", 1, at(90));
-return [drawn, drawing.strokes.length];
+drawn.push(lengths());
+send("pointerdown", 3, at(30), pad.canvas); // the first is still down
+drawn.push(lengths());
+send("pointermove", 1, at(90), document.body, 0);
+send("pointerdown", 3, at(30), pad.canvas);
+drawn.push(lengths());
+document.querySelector("#examples button").click();
+send("pointermove", 3, at(90));
+drawn.push(lengths());
+click("undo");
+drawn.push(lengths());
+click("clear");
+click("clear");
+click("undo");
+drawn.push(lengths());
+return drawn;
 """
 STARTING = visit(["pixel=1.0.0.0"], FRAMES + STARTED)
 
 
 def test_one_pointer_draws_and_undo_ends_what_it_draws(seen):
-    assert seen[STARTING] == [[[1], 0]]
+    assert seen[STARTING] == [[[1], [], [], [1], [], [1], [1]]]
 
 
 WIDTHS = """
 const slider = document.getElementById("layer");
 return NETWORK.map((_, layer) => {
   chooseLayer(layer);
-  return slider.clientWidth;
+  const { width, top } = slider.getBoundingClientRect();
+  return [width, top];
 });
 """
 SLIDER = visit(["pixel=1.0.0.0"], WIDTHS)
 
 
-def test_the_slider_stays_as_wide_as_it_is_while_it_is_dragged(seen):
-    (widths,) = seen[SLIDER]
-    assert len(set(widths)) == 1
-    assert widths[0] > 100
+def test_the_slider_stays_where_it_is_while_it_is_dragged(seen):
+    (boxes,) = seen[SLIDER]
+    assert len(set(map(tuple, boxes))) == 1
+    assert boxes[0][0] > 100
 
 
 WHY = """
@@ -502,12 +539,13 @@ const { top, bottom } = document.getElementById("map-name").getBoundingClientRec
 const seen = [named()];
 why.click();
 seen.push(named());
-const there = scrollY;
+const how = document.querySelector(".how");
+const went = document.activeElement === how && how.getBoundingClientRect().top < innerHeight;
 why.click();
 seen.push(named());
 const whole = document.getElementById("seen-name").textContent;
 const inSight = 0 <= top && bottom <= innerHeight;
-return { fact, inSight, seen, went: there !== 3000, back: scrollY, whole };
+return { fact, inSight, seen, went, back: scrollY, whole };
 """
 ASKED_WHY = visit(["pixel=22.1.2.2", "pixel=24.1.0.0", "pixel=1.0.0.0", "pixel=1.0.5.5"], WHY)
 
@@ -540,12 +578,17 @@ send("pointerleave");
 seen.push(pixelText(shownPixel()));
 send("click");
 seen.push(settings.pixel);
-const drag = (pointerType, clientX) => canvas.dispatchEvent(
-  new PointerEvent("pointermove", { bubbles: true, ...at, clientX, buttons: 1, pointerType }));
-drag("touch", at.clientX + 3 * scale);
-seen.push(settings.pixel);
-drag("mouse", at.clientX + 3 * scale);
-return [...seen, settings.pixel];
+const drag = (pointerType, from) => {
+  const looks = { bubbles: true, ...at, buttons: 1, pointerType };
+  from.dispatchEvent(new PointerEvent("pointerdown", looks));
+  const clientX = at.clientX + 3 * scale;
+  canvas.dispatchEvent(new PointerEvent("pointermove", { ...looks, clientX }));
+  seen.push(settings.pixel);
+};
+drag("touch", canvas);
+drag("mouse", document.body);
+drag("mouse", canvas);
+return seen;
 """
 
 
@@ -555,7 +598,8 @@ SHOWN = visit(["pixel=1.0.3.3"], POINTED)
 def test_a_pixel_is_shown_while_the_mouse_is_there_and_chosen_by_a_click(seen):
     (places,) = seen[SHOWN]
     assert places[:4] == ["4.17.9.2", "1.0.3.3", "1.0.3.3", "4.17.9.2"]
-    assert places[4:] == ["4.17.9.2", "4.17.9.5"]  # a finger scrolls, a mouse chooses
+    # A finger scrolls, and a mouse that was pressed elsewhere does something else.
+    assert places[4:] == ["4.17.9.2", "4.17.9.2", "4.17.9.5"]
 
 
 FROM_STROKE_TO_PICTURE = """
@@ -775,12 +819,14 @@ class NoSoftmax(Chain):
         (Chain(nn.Conv2d(1, 10, 27), nn.BatchNorm2d(10, affine=False), nn.AvgPool2d(2)), "affine"),
         (Chain(nn.MaxPool2d(3, ceil_mode=True), nn.Conv2d(1, 10, 10)), "another ceil_mode"),
         (Residual(), "one after another"),
-        (Branches(), "one after another"),
+        (Branches(), "nn.ReLU"),
         (InPlace(nn.Conv2d(1, 10, 28)), "one after another"),
         (NoSoftmax(nn.Conv2d(1, 10, 28)), "one after another"),
         (Chain(filled(nn.Conv2d(1, 10, 28), float("nan"))), "not finite numbers"),
         (Chain(nn.Conv2d(1, 10, 28), nn.Flatten()), "no layer such as Flatten"),
         (Chain(nn.Conv2d(1, 10, 27)), "not 10 single numbers"),
+        (Chain(nn.Conv2d(1, 10, 1, stride=2), nn.AvgPool2d(14)), "leave out no pixel"),
+        (Chain(nn.Conv2d(1, 10, 2, padding=2), nn.AvgPool2d(31)), "leave out no pixel"),
     ],
 )
 def test_what_the_page_could_not_compute_is_refused_in_one_line(model, told, images, tmp_path):
@@ -833,6 +879,19 @@ def test_the_command_writes_the_page_of_ones_own_weights(small_mnist, tmp_path, 
     assert main([*words, "--data", str(small_mnist)]) == 0
     assert (tmp_path / "mine.html").stat().st_size < 250_000
     assert capsys.readouterr().out.endswith("mine.html\n")
+
+
+def test_a_page_is_not_written_over_a_folder(images, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", "", tmp_path):
+        with pytest.raises(UserError, match="folder"):
+            write_page(folder, Net(), images, torch.zeros(len(images), 10))
+
+
+def test_a_path_on_another_drive_is_named_whole(monkeypatch):
+    assert relative(os.path.abspath("net.pt")) == "net.pt"
+    monkeypatch.setattr(os.path, "relpath", mock.Mock(side_effect=ValueError))
+    assert relative("D:/net.pt") == "D:/net.pt"
 
 
 def test_weights_that_are_none_are_named(small_mnist, tmp_path, capsys):

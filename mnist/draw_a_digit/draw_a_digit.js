@@ -158,14 +158,23 @@ function isPlain({ altKey, ctrlKey, metaKey }) {
   return !altKey && !ctrlKey && !metaKey;
 }
 
+/** Move the focus to another button of a row, and with it the only one that Tab reaches. */
+function moveFocus(from, to) {
+  from.tabIndex = -1;
+  to.tabIndex = 0;
+  to.focus();
+}
+
+let pressed; // the element on which the pointer went down
+
 /** Show a pixel while the mouse is over it; choose it when it is clicked, tapped or dragged to. */
 function listenToMap(canvas, find) {
   canvas.addEventListener("pointermove", (event) => {
     const pixel = find(event);
     if (!pixel) return;
     const scrolls = event.pointerType === "touch" && canvas.id !== "map"; // a tap still chooses
-    if (event.buttons && !scrolls) choosePixel(pixel);
-    else if (!event.buttons) point(pixel);
+    if (!event.buttons) point(pixel);
+    else if (pressed === canvas && !scrolls) choosePixel(pixel);
   });
   canvas.addEventListener("pointerleave", () => point(undefined));
   canvas.addEventListener("click", (event) => {
@@ -194,7 +203,7 @@ function listen() {
     });
     on(id, "keydown", (event) => {
       const beside = { ArrowLeft: "previousSibling", ArrowRight: "nextSibling" }[event.key];
-      if (isPlain(event)) event.target[beside]?.focus();
+      if (event.target[beside] && isPlain(event)) moveFocus(event.target, event.target[beside]);
     });
   }
   on("layer", "input", (event) => chooseLayer(event.target.valueAsNumber));
@@ -213,6 +222,8 @@ function listen() {
     return { layer, map, row: within(event.offsetY / clientWidth), column: within(event.offsetX / clientWidth) };
   });
   NETWORK.forEach((_, layer) => listenToMap(canvasOf(layer), (event) => pixelUnder(event, layer)));
+  addEventListener("pointerdown", (event) => { pressed = event.target; });
+  addEventListener("scroll", forgetWhy);
   addEventListener("hashchange", followAddress);
 }
 
@@ -221,9 +232,12 @@ function watchScreen() {
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       const layer = Number(target.dataset.layer);
-      if (isIntersecting) visible.add(layer);
-      else visible.delete(layer);
-      if (isIntersecting) drawLayer(layer);
+      if (!isIntersecting) {
+        visible.delete(layer);
+        continue;
+      }
+      visible.add(layer);
+      drawLayer(layer);
     }
   });
   for (const figure of document.querySelectorAll(".layer")) observer.observe(figure);

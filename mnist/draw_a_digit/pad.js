@@ -14,7 +14,7 @@ const MARGIN = 40;
 const SHRUNK = 1 - (2 * MARGIN) / PAD_SIDE;
 const sheet = html("canvas", { width: PAD_SIDE, height: PAD_SIDE })
   .getContext("2d", { willReadFrequently: true });
-let drawing; // {strokes, taken}: an image that was taken, and strokes on it
+let drawing; // {strokes, taken}: strokes, or an image that was taken
 let earlier = []; // drawings, for undo
 let onPad; // the drawing's 28x28 pixels as text
 let place = WHOLE; // of the image's pixels on the pad: x starts at left + x * width
@@ -36,19 +36,17 @@ function startStroke(point) {
 
 /** Add to the stroke that is being drawn; nothing, if it was undone or cleared meanwhile. */
 function extendStroke(points) {
-  if (!growing || drawing.strokes.at(-1) !== growing) return;
+  if (drawing.strokes.at(-1) !== growing) return;
   growing.push(...points);
   readSoon();
 }
 
 function undo() {
-  growing = undefined;
   drawing = earlier.pop() ?? drawing;
   readSoon();
 }
 
 function clear() {
-  growing = undefined;
   if (drawing.taken || drawing.strokes.length) redraw({ strokes: [] });
 }
 
@@ -145,6 +143,10 @@ function listenToPointer() {
   });
   addEventListener("pointermove", (event) => {
     if (event.pointerId !== drawn) return;
+    if (!event.buttons) { // it was lifted where the page could not notice
+      drawn = undefined;
+      return;
+    }
     const events = event.getCoalescedEvents();
     extendStroke((events.length ? events : [event]).map(pointOf));
   });

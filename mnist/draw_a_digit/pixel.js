@@ -3,7 +3,7 @@
 // --- Ask a pixel ---------------------------------------------------------------------------------
 
 const MOST_TERMS = 3; // of a convolution, shown one by one
-const MOST_COLUMNS = 8; // of numbers, as wide as a phone
+const MOST_COLUMNS = 7; // of numbers, as wide as a phone
 
 let pointed; // the pixel under the mouse, shown while it is there
 let anchor; // where the pixel was before the layer was changed: {x, y, map}
@@ -31,7 +31,6 @@ function choosePixel(pixel) {
 
 function setPixel(pixel) {
   change({ pixel: pixelText(pixel) });
-  nameWhy(undefined);
   const words = ["map-name", "seen-name"].map((id) => document.getElementById(id).textContent);
   tellWhenStill("pixel-told", words.join(". "));
 }
@@ -135,23 +134,29 @@ function showSliders({ layer, map }, maps) {
 
 // --- Why it sees so much -----------------------------------------------------------------------------
 
-let cameFrom; // how far the page was scrolled when a person asked why
+let jump; // {from, to}: how far the page was scrolled before and after a person asked why
 
 /** On a small screen: bring the explanation into view, far above the last layers, or go back. */
 function showWhy() {
-  if (cameFrom !== undefined) {
-    scrollTo(0, cameFrom);
-    nameWhy(undefined);
+  if (jump) {
+    scrollTo(0, jump.from);
+    setJump(undefined);
     return;
   }
-  nameWhy(scrollY);
+  const from = scrollY;
   document.querySelector(".inside").scrollIntoView();
   document.querySelector(".how").focus({ preventScroll: true });
+  setJump({ from, to: scrollY });
 }
 
-function nameWhy(place) {
-  cameFrom = place;
-  document.getElementById("why").textContent = place === undefined ? "Why?" : "Back";
+/** Offer no way back to someone who scrolled on. */
+function forgetWhy() {
+  if (jump && Math.abs(scrollY - jump.to) > innerHeight) setJump(undefined);
+}
+
+function setJump(next) {
+  jump = next;
+  document.getElementById("why").textContent = jump ? "Back" : "Why?";
 }
 
 /** Explain how a pixel's receptive field grows, layer by layer, down to the image. */
@@ -161,10 +166,11 @@ function whyWords(pixel) {
   const steps = squares.slice(0, -1).map(({ size }, layer) => ({ size, layer, above: squares[layer + 1].size }))
     .filter(({ size, above }) => size !== above).reverse();
   if (!steps.length) return [html("p", {}, "It depends on the one pixel of the image in the same place.")];
-  const words = ({ size, layer }) => {
+  const words = ({ size, layer }, index) => {
     const { stride } = NETWORK[layer + 1];
-    return html("li", {}, html("strong", {}, `${size}×${size}`),
-      ` of ${layer === 0 ? "the image" : `layer ${layer}`}, by ${nameOf(layer + 1)}`,
+    const place = layer === 0 ? "the image" : index === steps.length - 1
+      ? `layer ${layer} and so of the image` : `layer ${layer}`;
+    return html("li", {}, html("strong", {}, `${size}×${size}`), ` of ${place}, by ${nameOf(layer + 1)}`,
       stride > 1 ? `: one pixel for every ${stride}×${stride}` : "");
   };
   return [html("p", {}, "Layer by layer, down to the image, it depends on:"), html("ol", {}, ...steps.map(words))];
