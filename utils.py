@@ -196,8 +196,8 @@ class Diverged(UserError):
     """The loss is no longer a finite number."""
 
 
-# Many gradients are longer while the rate rises, none later. Steps of their full length can undo
-# what was learned, because the last block has no batch norm.
+# While the rate rises, many gradients have a larger norm; later none do. Steps of their full length
+# can undo what was learned, because the last block has no batch norm.
 MAX_GRADIENT_NORM = 2.0
 
 

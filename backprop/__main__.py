@@ -14,11 +14,11 @@ from backprop.page import MOST_STEPS, write_page
 from common import UserError, print_utf8, relative
 
 ROOT = Path(__file__).resolve().parent.parent
-OWN_BUILD = Path("runs") / "backprop"  # where a build with options of one's own goes
+OWN_BUILD = Path("runs") / "backprop"  # where a build with other options goes
 EXAMPLES_OF_CHECK = """\
 exit code:
   0  right: every cell of every table was judged, and all are right
-  1  wrong: a cell is wrong, or a sheet starts from other numbers than asked for
+  1  wrong: a cell is wrong, or a sheet does not start from the required numbers
   2  incomplete or unreadable: nothing is wrong, but something is missing or was not judged
 
 examples:
@@ -117,14 +117,14 @@ def make_parser() -> argparse.ArgumentParser:
     check.add_argument(
         "paths", type=Path, nargs="+", metavar="FILE_OR_FOLDER", help=".xlsx, or a folder of them"
     )
-    check.add_argument("--csv", type=Path, metavar="FILE", help="file for the findings as a table")
+    check.add_argument("--csv", type=Path, metavar="FILE", help="CSV file for the findings")
     check.add_argument(
         "--mark", type=Path, metavar="FOLDER",
         help="folder for copies with the wrong cells marked",
     )  # fmt: skip
     check.add_argument(
         "--steps", type=count, default=0,
-        help="number of steps that every table must have; default: any",
+        help="number of steps that every table must reach; default: any",
     )  # fmt: skip
     return parser
 

@@ -60,21 +60,21 @@ Formula = Callable[[Row], Any]
 
 # --- Numbers that are the same on every machine -------------------------------------------
 
-# The exp and the power of numpy and of the C library differ from processor to processor in the
-# last digit. Of one number, the two functions give what is the same everywhere.
+# The last digit of numpy's and the C library's exp and power depends on the processor. For a
+# single number, the two functions below give the same result everywhere.
 
 _DECIMAL = Context(prec=30, traps=[])  # nothing is raised: e^1000 is infinite
 
 
 def exp(x: Any) -> Any:
-    """e^x; of a number rounded to the nearest."""
+    """Compute e^x; for a single number, rounded to the nearest float."""
     if isinstance(x, float):
         return float(_DECIMAL.exp(Decimal(float(x))))
     return np.exp(x)
 
 
 def square(x: Any) -> Any:
-    """x²; of a number multiplied."""
+    """Compute x²; for a single number, as x * x."""
     return x * x if isinstance(x, float) else x**2
 
 
@@ -192,7 +192,7 @@ def _needed(formula: Formula) -> tuple[str, ...]:
 # The columns of its row that each column is computed from.
 NEEDED = {column: _needed(formula) for column, formula in FORMULAS.items()}
 
-# From which neuron to which each weight leads: ∂h1/∂w1 is i1, and so w1 joins i1 and h1.
+# The two neurons that each weight connects: ∂h1/∂w1 is i1, so w1 leads from i1 to h1.
 EDGES = {
     weight: (_needed(PARTIALS[link])[0].removeprefix("a_"), link[1:].partition("/")[0])
     for weight, (*_, link) in zip(WEIGHTS, CHAINS.values(), strict=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from backprop.derivation import sigmoid_rule, update_rule
+from backprop.derivation import derivation, sigmoid_rule, update_rule
 from backprop.expression import JavaScript, MathML, named
 from backprop.network import (
     CHAINS,
@@ -49,8 +49,9 @@ def write_page(
             f"cannot write {path}: the page shows {MOST_STEPS} steps at most, not {steps}"
         )
     parts = {"formulas": formulas_script(problem, learning_rates, steps)}
-    for name, rule in (("sigmoid", sigmoid_rule), ("update", update_rule)):
-        parts[name] = f"    <math>{''.join(rule(MathML))}</math>\n"
+    _, errors = derivation(MathML)[1]
+    rules = (sigmoid_rule(MathML), *errors, update_rule(MathML))
+    parts["rules"] = "".join(f"    <span><math>{''.join(it)}</math></span>\n" for it in rules)
     assemble(path, TEMPLATE, parts)
 
 
@@ -99,7 +100,7 @@ def _quoted(value: Any) -> str:
 
 
 def _written(value: str | dict[str, Any]) -> str:
-    """Write an object as JavaScript, an entry a line; what is in it is JavaScript already."""
+    """Write an object as JavaScript, one entry per line; its values are JavaScript already."""
     if isinstance(value, str):
         return value
     entries = (f"{_quoted(name)}: {_in_line(entry)},\n" for name, entry in value.items())

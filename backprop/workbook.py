@@ -60,7 +60,7 @@ def write_workbook(
     steps: int,
     diagram: bytes,
 ) -> None:
-    """Write the workbook with the derivation, the problem, a sheet a rate, and the comparison.
+    """Write the workbook: the derivation, the problem, a sheet for each rate, the comparison.
 
     The same arguments give the same bytes: the creation date is fixed.
 

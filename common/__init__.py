@@ -25,7 +25,7 @@ def write_whole(path: str | Path, content: bytes) -> None:
     one is on the disk before it is moved. What a killed process left behind is removed.
 
     Raises:
-        UserError: if it cannot be written, for want of room or of permission.
+        UserError: if it cannot be written, because the disk is full or permission is missing.
     """
     path = Path(path)
     if path.is_dir():

@@ -50,10 +50,10 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
 
     cpu = torch.device("cpu")
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
-    _, data = utils.load_mnist(data_dir, cpu, transform, transform)
-    loader = utils.make_loader(data, batch_size=1000)
     model = utils.place(Net(), cpu)
     load_weights(model, relative(weights))
+    _, data = utils.load_mnist(data_dir, cpu, transform, transform)
+    loader = utils.make_loader(data, batch_size=1000)
     write_page(out, model, data, utils.predict(model, cpu, loader))
 
 

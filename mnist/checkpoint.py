@@ -49,7 +49,7 @@ class Checkpoint:
         """Write the checkpoint, whole or not at all.
 
         Raises:
-            UserError: if it cannot be written; the last one is then still there.
+            UserError: if it cannot be written; the previous checkpoint is then kept.
         """
         content = {name: part.state_dict() for name, part in self.parts.items()}
         content |= {"settings": self.settings | {"precision": precision}}
@@ -84,14 +84,15 @@ class Checkpoint:
             history = [Epoch(**row) for row in content["history"]]
         except Exception:  # of a damaged file, torch raises nearly anything
             raise UserError(
-                f"{self.path} is damaged or no checkpoint: delete it, or choose another output_dir"
+                f"{self.path} is damaged or not a checkpoint: delete it or "
+                "choose another output_dir"
             ) from None
         ways_on = "start anew with resume=False, or choose another output_dir"
         for name in settings.keys() | self.settings.keys():
             old, new = settings.get(name), self.settings.get(name)
             if old != new and (name, new) != ("precision", "auto"):
                 raise SettingsError(
-                    f"{self.path} is of a run with {name} = {old!r}, not {new!r}: {ways_on}"
+                    f"{self.path} comes from a run with {name} = {old!r}, not {new!r}: {ways_on}"
                 )
         for name, mark in self.fingerprint.items():
             if marks.get(name) != mark:

@@ -75,7 +75,7 @@ def _fetch_from(source: Callable[[Path], Path], raw: Path) -> None:
     with tempfile.TemporaryDirectory(dir=raw.parent, prefix=".fetch-") as folder:
         fetched = source(Path(folder))
         if broken := missing(fetched):
-            raise RuntimeError(f"what came is not MNIST: {', '.join(broken)}")
+            raise RuntimeError(f"the downloaded files are not those of MNIST: {', '.join(broken)}")
         for name in missing(raw):
             (fetched / name).replace(raw / name)
 

@@ -26,7 +26,7 @@ class Guessing:
 
     @cached_property
     def accuracy(self) -> float:
-        """Percent of the images right for naming the most frequent digit every time."""
+        """The accuracy, in percent, of always answering the most frequent digit."""
         with torch.random.fork_rng(devices=[]):
             labels = torch.cat([labels for _, labels in self.loader])
         return 100 * labels.bincount().max().item() / len(labels)

@@ -169,7 +169,7 @@ def describe(name: str, layer: nn.Module) -> dict[str, Any]:
     kind = _kind(layer)
     for attribute, value in kind.fixed.items():
         if getattr(layer, attribute) not in (value, (value, value)):
-            raise UserError(f"the page knows no {kind.name} with another {attribute}: {layer}")
+            raise UserError(f"the page supports no {kind.name} with this {attribute}: {layer}")
     block, _, _ = name.rpartition(".")
     numbers = {here: _single(layer, there) for here, there in kind.numbers.items()}
     kernel, stride, padding = (numbers.get(name, 1) for name in WINDOW)
@@ -187,7 +187,7 @@ def tensors(layer: nn.Module) -> list[Tensor]:
 def _kind(layer: nn.Module) -> Kind:
     if type(layer) not in KINDS:
         known = ", ".join(kind.__name__ for kind in KINDS)
-        raise UserError(f"the page knows no layer such as {layer}, only {known}")
+        raise UserError(f"the page does not support the layer {layer}, only {known}")
     return KINDS[type(layer)]
 
 
@@ -196,7 +196,7 @@ def _single(layer: nn.Module, attribute: str) -> float:
     value = getattr(layer, attribute)
     sides = set(value if isinstance(value, tuple) else (value,))
     if len(sides) > 1 or isinstance(value, str):
-        raise UserError(f"the page knows only one {attribute} for height and width: {layer}")
+        raise UserError(f"the page needs the same {attribute} for height and width: {layer}")
     return sides.pop()
 
 

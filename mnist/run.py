@@ -108,7 +108,7 @@ class Run:
     def epochs(self) -> Iterator[int]:
         """Give the numbers of the epochs that are left, counted from 1."""
         if self.total == 0:
-            print("nothing to train: the weights are those of the file")
+            print("nothing to train: the weights were loaded from the file")
             return
         done = f"{self.saved} of {self.total} epochs are done"
         if self.saved == self.total:

@@ -2,8 +2,8 @@
 
 Run it on an idle machine with MNIST in `data/`: `python -m results.benchmark`, about nine minutes
 on two cores. The two pipelines train alternately for whole epochs, then ours alternates with ours
-without one lever for part of an epoch. `--until` instead measures how long the classic pipeline
-takes to reach an accuracy.
+without one of its parts, for part of an epoch. `--until` instead measures how long the classic
+pipeline takes to reach an accuracy.
 """
 
 import argparse
@@ -43,7 +43,7 @@ EPOCH_IMAGES, LEVER_IMAGES = 60_000, 60 * BATCH_SIZE
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What a training pipeline does, lever by lever."""
+    """The parts of a training pipeline that are compared."""
 
     keeps_memory: bool = True
     channels_last: bool = True
@@ -208,11 +208,11 @@ def pairs(other: Pipeline, count: int, bar: tqdm) -> list[tuple[Measurement, Mea
 
 
 def benchmark() -> list[dict[str, object]]:
-    """Measure ours against the classic pipeline over whole epochs, then lever by lever.
+    """Measure ours against the classic pipeline over whole epochs, then part by part.
 
     Returns:
-        A row each; see `make_row`. A lever has one only if its effect is larger than the spread
-        of its pairs.
+        A row for each pipeline; see `make_row`. One that lacks a part has a row only if the effect
+        is larger than the spread of its pairs.
     """
     others = {name: pipeline for name, pipeline in PIPELINES.items() if name != OURS}
     counts = {name: EPOCH_IMAGES if name == CLASSIC else LEVER_IMAGES for name in others}
@@ -231,7 +231,7 @@ def benchmark() -> list[dict[str, object]]:
                 rows.append(make_row(name, these, ratios))
             else:
                 spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-                tqdm.write(f"{name}: speedup of ours {spread}, no more than the spread, so no row")
+                tqdm.write(f"{name}: no row, its effect is within the spread ({spread})")
     return rows
 
 

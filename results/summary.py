@@ -104,12 +104,13 @@ if __name__ == "__main__":
     quick = read_seeds(ROOT / "results" / "quick")
     print(table(histories))
     print(f"\nThe accurate setting:\n\n{table(accurate)}\n")
-    print("{:.3f} higher, with a standard error of {:.3f}".format(*gain(accurate, histories)))
+    higher = "{:.3f} percentage points above the default setting (standard error {:.3f})"
+    print(higher.format(*gain(accurate, histories)))
     print(f"\nThe quick setting:\n\n{table(quick)}\n")
     seconds, classic = race(quick, read_history(ROOT / "results" / "classic.csv"))
     print(
-        f"{seconds:.0f} s, against {classic:.0f} s of the classic pipeline to its first epoch at "
-        f"{QUICK_ACCURACY:.2f} %: {classic / seconds:.1f} times as long\n"
+        f"{seconds:.0f} s; the classic pipeline first reaches {QUICK_ACCURACY:.2f} % after "
+        f"{classic:.0f} s, {classic / seconds:.1f} times as long\n"
     )
     draw(histories, FIGURE)
     print(FIGURE.relative_to(ROOT))

@@ -16,7 +16,7 @@ from backprop.check import report
 from backprop.check.book import UnreadableBook, read_book
 from backprop.check.files import check_files, find_workbooks
 from backprop.check.workbook import Asked
-from common import print_utf8, write_whole
+from common import UserError, print_utf8, write_whole
 
 SURVEY = Path(__file__).resolve().parent / "survey.csv"
 OF_OTHERS = ("value", "right", "formula", "right_formula", "likely", "not_judged", "remarks")
@@ -24,7 +24,13 @@ FIELDS = ("distinct", *(name for name in report.FIELDS if name not in OF_OTHERS)
 
 
 def survey(folder: Path) -> str:
-    """Check the workbooks of a folder, and write what may be told of them as CSV."""
+    """Check the workbooks of a folder; gives the findings that may be published, as CSV.
+
+    Raises:
+        UserError: if it is no folder, or has no workbook.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder")
     books = find_workbooks([folder])
     reports = check_files(list(books.values()), Asked())
     text = io.StringIO()
@@ -103,5 +109,8 @@ def table(rows: list[dict[str, str]]) -> str:
 if __name__ == "__main__":
     print_utf8()
     if len(sys.argv) > 1:
-        write_whole(SURVEY, survey(Path(sys.argv[1])).encode())
+        try:
+            write_whole(SURVEY, survey(Path(sys.argv[1])).encode())
+        except UserError as error:
+            sys.exit(str(error))
     print(table(read_survey()))

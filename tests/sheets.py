@@ -1,7 +1,7 @@
 """Sheets of the exercise as learners make them, for the tests of `check`.
 
 The formulas are typed here as text, once more than in the project, and so are their values: text
-is computed by Python. A mistake in the project's formulas is none here.
+is computed by Python. So a mistake in the project's formulas is not repeated here.
 """
 
 import math

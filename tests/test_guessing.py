@@ -1,4 +1,4 @@
-"""Networks that have died or learn nothing: they are told of, and stopped; slow ones go on."""
+"""Networks that have died or learn nothing are reported and stopped; slow ones go on."""
 
 import re
 
@@ -25,7 +25,7 @@ def before_step(run, step, change):
 
 
 def kill(model):
-    """Shut the last ReLU for every image."""
+    """Make the last ReLU give 0 for every image."""
     with torch.no_grad():
         model.digits[2].bias.fill_(-1e6)
 

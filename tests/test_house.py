@@ -1,4 +1,4 @@
-"""The house: what stands in the root, and which way imports run."""
+"""The layout of the repository: what is in its root, and which part may import which."""
 
 import ast
 import subprocess
@@ -7,11 +7,11 @@ import pytest
 
 from tests.digits import ROOT
 
-# What each room may import of the project's own.
+# The project's own packages and modules that each part may import.
 ROOMS = {
     "common": {"common"},
     "mnist": {"mnist", "common"},
-    "mnist/__main__.py": {"mnist", "common", "model", "utils"},  # the command stands above them
+    "mnist/__main__.py": {"mnist", "common", "model", "utils"},  # the command uses them
     "backprop": {"backprop", "common"},
     "model.py": set(),
     "utils.py": {"mnist", "common"},

@@ -106,7 +106,7 @@ def test_a_damaged_download_is_not_taken(small_mnist, tmp_path, monkeypatch, no_
         (raw / IMAGES).write_bytes(b"<html>log in to the airport network</html>")
 
     monkeypatch.setattr(datasets, "MNIST", download)
-    with pytest.raises(dataset.DataError, match=f"what came is not MNIST: {IMAGES}"):
+    with pytest.raises(dataset.DataError, match=f"not those of MNIST: {IMAGES}"):
         dataset.read(tmp_path / "empty")
 
 

@@ -505,7 +505,7 @@ def test_it_opens_without_a_word_and_asks_for_nothing(browse, tmp_path):
 
 
 def test_the_browser_refuses_requests_and_code_from_text(browse, tmp_path):
-    """What the page promises is kept by its Content-Security-Policy, and would be heard."""
+    """The page's Content-Security-Policy blocks both, and the browser reports it."""
     page = tmp_path / "page.html"
     script = '<img src="https://example.org/x.png"><script>eval("1")</script>'
     page.write_text(TRACKED.read_text(encoding="utf-8") + script, encoding="utf-8")

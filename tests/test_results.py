@@ -101,7 +101,7 @@ def test_one_epoch_counts_with_every_seed():
 
 STARTS = {
     "before": "before",
-    "after": "with this start",
+    "after": "with this initialisation",
     "he-throughout": "He initialisation throughout, gradients clipped to norm 1",
 }
 

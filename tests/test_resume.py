@@ -130,14 +130,14 @@ def test_a_spoilt_checkpoint_is_refused_and_kept(spoil, small_mnist, finished):
     path = finished / "checkpoint.pt"
     path.write_bytes(spoil(path.read_bytes()))
     before = {file.name: file.read_bytes() for file in finished.iterdir()}
-    with pytest.raises(UserError, match="damaged or no checkpoint: delete it, or choose another"):
+    with pytest.raises(UserError, match="damaged or not a checkpoint: delete it or choose another"):
         TrainingRun(small_mnist, finished).fit()
     assert before == {file.name: file.read_bytes() for file in finished.iterdir()}
 
 
 def test_a_foreign_torch_file_is_refused(small_mnist, tmp_path):
     torch.save({"weights": torch.zeros(3)}, tmp_path / "checkpoint.pt")
-    with pytest.raises(UserError, match="damaged or no checkpoint"):
+    with pytest.raises(UserError, match="damaged or not a checkpoint"):
         TrainingRun(small_mnist, tmp_path).fit()
 
 

@@ -6,11 +6,12 @@ import numpy as np
 import openpyxl
 import pytest
 
-from backprop.__main__ import main
+from backprop.check.report import RIGHT, WRONG
 from backprop.network import LEARNING_RATES, Problem, descend
 from backprop.pictures import network_png
 from backprop.workbook import write_workbook
 from tests.digits import ROOT
+from tests.findings import findings, slips, wrong_columns
 from tests.workbooks import table_of, without_values
 
 STEPS = 100
@@ -133,11 +134,10 @@ def test_libreoffice_follows_a_changed_rate_and_weight(small_workbook, recalcula
 
 
 def test_a_wrong_formula_in_a_sheet_saved_by_libreoffice_is_named(
-    small_workbook, recalculate, tmp_path, capsys
+    small_workbook, recalculate, tmp_path
 ):
     path = without_values(small_workbook, tmp_path / "slip", **{"LR_0.5__Q29": "=M29*J29+M29*L29"})
-    assert main(["check", str(recalculate(path))]) == 1
-    report = capsys.readouterr().out
-    assert report.count("all 559 cells agree") == 1  # of the sheet with the other rate
-    assert "o1: 1 wrong cell, the first is Q29" in report
-    assert "uses w5 (M29) where w6 (N29) belongs" in report
+    report = findings(recalculate(path))
+    assert [table.verdict for table in report.tables] == [WRONG, RIGHT]
+    assert wrong_columns(report) == {"o1": (1, "Q29")}
+    assert slips(report) == [("replaced", "w5", "w6")]

@@ -74,7 +74,7 @@ class Book:
         return number(self.values.get(cell))
 
     def is_blank(self, cell: Cell) -> bool:
-        """Tell whether a cell holds nothing that is seen."""
+        """Tell whether a cell shows nothing."""
         return cell not in self.formulas and cell not in self.values
 
     def is_filled(self, cell: Cell) -> bool:

@@ -57,9 +57,9 @@ def _refuse_originals(books: dict[str, Path], csv: Path | None, mark: Path | Non
     """Refuse to write where one of the workbooks lies."""
     originals = {path.resolve() for path in books.values()}
     if csv is not None and csv.resolve() in originals:
-        raise UserError(f"{csv} is one of the workbooks: name another file for the findings")
+        raise UserError(f"{csv} is one of the workbooks: choose another file for the findings")
     if mark is not None and originals & {(mark / name).resolve() for name in books}:
-        raise UserError(f"{mark} holds the originals: name another folder to mark into")
+        raise UserError(f"{mark} contains the originals: choose another folder for the copies")
 
 
 def _mark_all(

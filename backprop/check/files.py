@@ -14,7 +14,7 @@ from backprop.check.report import FileReport
 from backprop.check.workbook import Asked, check_workbook
 from common import UserError
 
-SPREADSHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}  # the last three can be named, not read
+SPREADSHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}  # the last three are only recognised
 
 
 def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict[str, Path]:
@@ -42,7 +42,7 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
                 and (skipped not in file.resolve().parents or skipped in (here, *here.parents))
             ]
         if not inside:
-            raise UserError(f"{path} has no .xlsx workbook in it")
+            raise UserError(f"{path} contains no .xlsx workbook")
         found += inside
     try:
         folder = os.path.commonpath(
@@ -54,7 +54,7 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
 
 
 def check_files(paths: Sequence[Path], asked: Asked) -> Iterator[FileReport]:
-    """Check workbooks, several at a time; a bar shows how far it is, after a second."""
+    """Check workbooks, several at a time; a progress bar appears after a second."""
     check = functools.partial(check_workbook, asked=asked)
     if len(paths) == 1:
         yield check(paths[0])
@@ -85,4 +85,4 @@ def _side_by_side(
             try:
                 yield pool.submit(check, path).result()
             except BrokenProcessPool:
-                yield FileReport(reason="takes more memory than there is")
+                yield FileReport(reason="needs more memory than there is")

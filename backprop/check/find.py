@@ -1,4 +1,4 @@
-"""Where the exercise stands in a workbook, and what looks like it and was not judged."""
+"""Find the tables of the exercise in a workbook, and similar rows that were not judged."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -24,8 +24,8 @@ class Header(NamedTuple):
 
     Attributes:
         line: of the sheet, counted from 0.
-        places: where each column's name stands; more than once, if it does.
-        unnamed: the places between and beside them whose header says nothing known.
+        places: the sheet columns that carry each name; several if the name is repeated.
+        unnamed: the places between and beside them whose header is not a known name.
     """
 
     sheet: str
@@ -66,7 +66,7 @@ def find_headers(book: Book) -> list[Header]:
 
 
 def _side_by_side(named: list[tuple[int, str]]) -> Iterable[list[tuple[int, str]]]:
-    """Divide a row of names into tables: where a name comes again, and most names with it."""
+    """Divide a row of names into tables, where a name is repeated and most others follow."""
     for index in range(1, len(named)):
         before = {column for _, column in named[:index]}
         if named[index][1] in before:
@@ -122,7 +122,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
     """Find rows that look like rows of the exercise and belong to no table that was judged.
 
     Args:
-        tables: by header; instead of one that cannot be judged, why.
+        tables: one for each header, or the reason why it cannot be judged.
     """
     book = trees.book
     lines = sorted({cell[:2] for cell in (*book.values, *book.formulas)})
@@ -131,7 +131,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
         start, places, reason = header.line + 1, header.taken, table
         if isinstance(table, Table):
             places = [place for column, place in table.places.items() if column not in GIVEN]
-            start, reason = table.first + table.lines, "they follow a row outside the table"
+            start, reason = table.first + table.lines, "below a row outside the table"
         end = min((it.line for it in headers if it.is_below(header)), default=np.inf)
         for sheet, line in lines:
             if sheet == header.sheet and start <= line < end:
@@ -141,7 +141,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
                 # Other tables may stand below; but a line right after the last row belongs to it.
                 is_near = line == start or (table and not isinstance(table, Table))
                 if filled > (1 if is_near else len(places) / 2) or formulas > FEW:
-                    reasons[sheet, line] = reason or "they are too far below their headers"
+                    reasons[sheet, line] = reason or "too far below the headers"
     uncovered = Counter(
         cell[:2] for cell in book.formulas
         if cell not in trees.followed and not trees.is_copy(cell)
@@ -149,7 +149,7 @@ def find_gaps(trees: Trees, headers: list[Header], tables: list[Table | str]) ->
     )  # fmt: skip
     for row, count in uncovered.items():
         if count >= MANY:
-            reasons.setdefault(row, "they contain formulas that are not below known headers")
+            reasons.setdefault(row, "formulas that are not below known headers")
     gaps: list[Gap] = []
     for (sheet, line), reason in sorted(reasons.items()):
         if gaps and gaps[-1] == (sheet, gaps[-1].first_row, line, reason):

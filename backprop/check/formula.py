@@ -115,7 +115,7 @@ def symbols(tree: Tree) -> set[Symbol]:
 
 
 def product(factors: tuple[Tree, ...]) -> Tree:
-    """Multiply factors; a product that comes first adds its own."""
+    """Multiply factors; if the first is a product itself, it is extended."""
     if isinstance(factors[0], Call) and factors[0].name == "*":
         factors = (*factors[0].args, *factors[1:])
     return factors[0] if len(factors) == 1 else Call("*", factors)
@@ -163,7 +163,7 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
             raise IndexError
         nested += 1
         if nested > NESTED:
-            raise Unevaluable("they have too many brackets within brackets")
+            raise Unevaluable("their brackets are nested too deeply")
         args: list[Tree] = []
         while tokens[-1].subtype != Token.CLOSE:
             if args and tokens.pop().type != Token.SEP:
@@ -177,7 +177,7 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
 
     def call(name: str, *args: Tree) -> Tree:
         if name not in FUNCTIONS:
-            raise Unevaluable(f"the function {name[:40]} is not known here")
+            raise Unevaluable(f"the function {name[:40]} is not supported")
         FUNCTIONS[name](*[2.0] * len(args))  # a TypeError for too few or too many
         return product(args) if name == "*" else Call(name, args)
 
@@ -192,7 +192,7 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
     except Unevaluable:
         raise
     except Exception:  # the tokenizer raises nearly anything
-        raise Unevaluable("they are no formulas") from None
+        raise Unevaluable("they are not valid formulas") from None
 
 
 # --- Cells put in for references ----------------------------------------------------------
@@ -288,7 +288,7 @@ class Trees:
             nonlocal nodes
             nodes += 1
             if depth > DEEPEST or nodes > LARGEST_TREE or self._steps < 0:
-                raise Unevaluable("they lead through too many cells")
+                raise Unevaluable("they depend on too many other cells")
             if isinstance(tree, Ref):
                 return value_at(self.cell(tree, home), depth + 1)
             if isinstance(tree, Range):
@@ -311,7 +311,7 @@ class Trees:
         """Give the cell that a reference names in a formula that stands at `home`."""
         sheet = home[0] if ref.sheet is None else self._sheets.get(ref.sheet.casefold())
         if sheet is None:
-            raise Unevaluable("they name a sheet that is not there")
+            raise Unevaluable("they refer to a sheet that does not exist")
         line = ref.line if ref.line_fixed else home[1] + ref.line
         return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
@@ -319,7 +319,7 @@ class Trees:
         (sheet, *first), (_, *last) = (self.cell(ref, home) for ref in area)
         (top, bottom), (left, right) = map(sorted, zip(first, last, strict=True))
         if (bottom - top + 1) * (right - left + 1) > WIDEST:
-            raise Unevaluable("they name too many cells at once")
+            raise Unevaluable("they use a range of too many cells")
         lines, columns = range(top, bottom + 1), range(left, right + 1)
         return [[(sheet, line, column) for column in columns] for line in lines]
 
@@ -336,7 +336,7 @@ class Trees:
         line, column = at or (home[1] - top, home[2] - left)
         line, column = line if len(cells) > 1 else 0, column if len(cells[0]) > 1 else 0
         if not (0 <= line < len(cells) and 0 <= column < len(cells[0])):
-            raise Unevaluable("they name a range where one cell belongs")
+            raise Unevaluable("they use a range where a single cell belongs")
         return cells[line][column]
 
     def _refer(self, text: str, sheet: str, origin: Place, depth: int = 0) -> Tree:

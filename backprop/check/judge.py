@@ -19,7 +19,7 @@ from backprop.check.values import compare, repeated_rows
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
 from backprop.network import evaluate as compute
 
-POINTS = 3  # two wrong formulas in a million would have to agree with the right one at each
+POINTS = 3  # made-up rows; a wrong formula would have to agree with the right one at all of them
 # How far a formula may be from the right one, as a share of what it computes: far less than any
 # slip, but enough for an e that was typed as 2.71828.
 CLOSE = 1e-4
@@ -131,7 +131,7 @@ def _why_by_value(tree: Tree) -> str:
     """Say why a formula cannot be tried at made-up rows."""
     if not symbols(tree):
         return "they refer to no cell of the table"
-    return "they round" if unrounded(tree) != tree else "they fail for other inputs and weights"
+    return "they round" if unrounded(tree) != tree else "they fail with other inputs and weights"
 
 
 def unrounded(tree: Tree) -> Tree:

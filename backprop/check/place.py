@@ -154,7 +154,7 @@ def find_rate(table: Table, above: int) -> None:
         table.eta, table.eta_cell = same[-1] if cell is None and same else (used, cell)
         if own and used not in [value for value, _ in own]:
             label = f"{own[-1][0]:.15g} ({table.name(own[-1][1])})"
-            table.remarks.append(f"the formulas use the learning rate {used:.15g}, not the {label}")
+            table.remarks.append(f"the formulas use the learning rate {used:.15g}, not {label}")
         return
     columns = [it for it in WEIGHTS if {it, gradient_of(it)} <= table.values.keys()]
     saved = [(*table.values[it][:2], table.values[gradient_of(it)][0]) for it in columns]
@@ -172,7 +172,7 @@ def _misfits(table: Table, eta: float | None) -> int:
 
 
 def _used_by_formulas(table: Table, least: int) -> tuple[float | None, Cell | None]:
-    """Give the rate with which most weights move by formulas, and its cell; `least` must."""
+    """Give the rate that most weights' formulas use, at least `least` of them, and its cell."""
     found: Counter[tuple[float, Cell | None]] = Counter()
     for weight in (it for it in WEIGHTS if it in table.places):
         for row in range(1, min(table.lines, 3)):

@@ -19,14 +19,14 @@ FIELDS = (
 
 
 class Wrong(NamedTuple):
-    """Cells of a column that are wrong in the same way; all but `cells` speaks of the first.
+    """Cells of a column that are wrong in the same way; all fields but `cells` describe the first.
 
     Attributes:
         value: the cell as saved.
         right: the right value, from the other cells of the sheet; None if it cannot be computed.
         formula: empty if the cell has none.
         slip: what makes it wrong, None where no single change does; `likely` says it in words.
-        alike: what the same mistake has in common wherever it is made.
+        alike: equal for the same mistake in other tables.
     """
 
     column: str
@@ -107,14 +107,14 @@ class FileReport:
             cells = sum(table.judged for table in self.tables)
             return f"Right: all {cells} cells of {within}."
         if self.verdict == INCOMPLETE:
-            more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
+            more = f" (and {_count(len(missing) - 1, 'more reason')})" if len(missing) > 1 else ""
             return f"Incomplete: nothing judged is wrong, but {missing[0]}{more}."
         wrong = [table for table in self.tables if table.verdict == WRONG]
         columns = list(dict.fromkeys(it for table in wrong for it in table.columns()))
         columns += ["the starting numbers"] if any(table.starts for table in wrong) else []
         what = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} and {columns[-1]}"
         within = within if len(wrong) == len(self.tables) else f"{len(wrong)} of {within}"
-        rest = "not all the rest could be judged" if missing else "the other columns are right"
+        rest = "some of the rest could not be judged" if missing else "the other columns are right"
         return f"Wrong: {what} in {within}; {rest}."
 
 
@@ -203,9 +203,7 @@ def _where(gap: Gap) -> str:
 def _table_lines(table: TableReport) -> Iterator[str]:
     rate = "η not needed for one row" if table.rows == 1 else "η unknown"
     if table.learning_rate is not None:
-        where = (
-            f" ({table.rate_cell})" if table.rate_cell else ", inferred from how the weights move"
-        )
+        where = f" ({table.rate_cell})" if table.rate_cell else ", inferred from the weight updates"
         rate = f"η = {table.learning_rate:.15g}{where}"
     rows = _count(table.rows, "row")
     yield f"Sheet {table.sheet}, table from row {table.first_row}: {rows}, {rate}"

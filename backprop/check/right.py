@@ -33,7 +33,7 @@ def right_tree(column: str, lacking: frozenset[str] = frozenset()) -> Tree:
     """Give the right formula of a column as a tree of the table's cells.
 
     Args:
-        lacking: columns that the table has not; how they are computed is put in for them.
+        lacking: columns that the table does not have; their formulas are put in for them.
     """
     return read(f"={placeholders(column, lacking)}", placed)
 

@@ -55,7 +55,7 @@ Change = tuple[Slip, Tree]
 def find_slips(
     table: Table, column: str, tree: Tree | None, rows: list[int]
 ) -> Iterator[tuple[Slip | None, list[int]]]:
-    """Name what makes cells of a column wrong, None where no single change does; with their rows.
+    """Give the slips in a column, each with its rows; None where no single change explains them.
 
     Args:
         tree: what the cells' formulas compute, None if only their values were found wrong.

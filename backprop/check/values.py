@@ -12,7 +12,7 @@ from backprop.network import WEIGHTS
 
 RELATIVE, FLOOR = 1e-6, 1e-14  # of a value, which may come from float32: a share, and at least
 FLOAT32 = 1e-7  # share of a number that single precision may be off
-BLUNT = 0.008  # share of a value, or of a weight's move, that its rounding must not exceed to tell
+BLUNT = 0.008  # largest rounding that allows a verdict, as a share of a value or a weight's change
 DIGITS = 15  # significant digits that a spreadsheet shows; past them there is binary noise
 
 

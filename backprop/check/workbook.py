@@ -46,7 +46,7 @@ def _check(book: Book, asked: Asked) -> FileReport:
     trees, headers, tables = Trees(book), find_headers(book), []
     if not headers:
         names = f"{FEWEST} or more of the columns {', '.join(COLUMNS)}"
-        return FileReport(reason=f"has no table: no row names {names}")
+        return FileReport(reason=f"has no table of the exercise: no row names {names}")
     if len(headers) > MOST_TABLES:
         return FileReport(reason=f"has more than {MOST_TABLES} tables")
     for header in headers:
@@ -99,7 +99,7 @@ def _remarks(table: Table, columns: dict[str, Judged]) -> Iterator[str]:
         if len(other):
             yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
     for reason, names in _by_reason({it: columns[it].by_value for it in columns}).items():
-        yield f"some formulas of {names} judged by their saved values: {reason}"
+        yield f"some formulas of {names} were judged by their saved values, because {reason}"
 
 
 def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _missing(table: Table, columns: dict[str, Judged], asked: Asked) -> Iterator
     for reason, names in _by_reason({it: columns[it].unjudged for it in columns}).items():
         yield f"{names} could not be judged: {reason}"
     if copies := repeated_rows(table):
-        yield f"typed rows that are exact copies of the row above, not steps: {len(copies)}"
+        yield f"typed rows that only repeat the row above: {len(copies)}"
     if table.lines - 1 < asked.steps:
         yield f"the table stops after {table.lines - 1} of {asked.steps} steps"
 

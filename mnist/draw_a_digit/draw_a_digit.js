@@ -47,7 +47,7 @@ const RULES = {
 let image; // 784 bytes, ink 255
 let values; // of every layer, from this image
 
-/** Compute what the changed settings change, and show it. */
+/** Recompute what depends on the changed settings, and show it. */
 function apply(changes) {
   settings = { ...settings, ...changes };
   pointed = undefined;
@@ -69,13 +69,18 @@ function percent(share) {
   return share < 0.0005 ? "under 0.1\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;
 }
 
+/** The digit that the network reads. */
+function answer() {
+  return values.at(-1).indexOf(Math.max(...values.at(-1)));
+}
+
 function showReading() {
   const shares = [...values.at(-1)].map(Math.exp);
-  const best = shares.indexOf(Math.max(...shares));
+  const best = answer();
   const blank = image.every((ink) => ink === 0);
   const known = KNOWN.find((it) => it.image === settings.image);
   document.getElementById("answer").replaceChildren(...(blank
-    ? [html("strong", {}, "–"), drawing.strokes.length ? " too little ink: draw it larger" : " draw a digit"]
+    ? [html("strong", {}, "–"), drawing.strokes.length ? " too little ink: draw a larger digit" : " draw a digit"]
     : [html("strong", {}, best), html("span", {}, ` ${percent(shares[best])} sure`, ...judged(known, best))]));
   tellWhenStill("answer-told", document.getElementById("answer").textContent);
   shares.forEach((share, digit) => showBar(digit, blank ? 0 : share, !blank && digit === best));
@@ -99,7 +104,7 @@ function tellWhenStill(id, text) {
 /** Say of a known image whether its answer is right. */
 function judged(known, best) {
   if (!known) return [];
-  const words = known.label === best ? "which is right" : `but it is a ${known.label}`;
+  const words = known.label === best ? "and right" : `but it is a ${known.label}`;
   return [",", html("br", {}), " ", html("span", { class: known.label === best ? "right" : "wrong" }, words)];
 }
 
@@ -132,7 +137,7 @@ function buildThumbnails() {
   const { images, wrong } = TESTED;
   const count = MISTAKES.length < wrong ? `${MISTAKES.length} of the ${wrong}` : `All ${wrong}`;
   document.getElementById("mistakes-title").textContent =
-    `${count} misread test images of ${images.toLocaleString("en")}: label → answer`;
+    `${count} mistakes on ${images.toLocaleString("en")} test images: label → answer`;
 }
 
 function build() {

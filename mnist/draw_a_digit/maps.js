@@ -24,12 +24,12 @@ function hintOf(layer) {
   return {
     "image": "normalised for the network",
     "convolution": kernel === 1
-      ? "weighted sum of one pixel of every map before it"
-      : `weighted sum of ${kernel}×${kernel} pixels of every map before it`,
-    "ReLU": "negatives become 0",
+      ? "weighted sum of one pixel of every map of the layer before"
+      : `weighted sum of ${kernel}×${kernel} pixels of every map of the layer before`,
+    "ReLU": "sets negatives to 0",
     "batch norm": "brings each map to the same scale",
     "max pooling": `keeps the largest of ${kernel}×${kernel}`,
-    "dropout": "does nothing outside training",
+    "dropout": "acts only in training",
     "average pooling": isOfDigits(layer) && side === 1
       ? "the mean of each map: the digit’s score" : `the mean of ${kernel}×${kernel}`,
     "log-softmax": "logarithms of the probabilities",

@@ -40,7 +40,8 @@ function chooseLayer(layer) {
   const pixel = readPixel(settings.pixel);
   const { top, left, size } = cone(pixel)[0];
   anchor ??= { x: left + size / 2, y: top + size / 2, map: pixel.map };
-  const map = Math.min(anchor.map, NETWORK[layer].maps - 1);
+  const map = !isOfDigits(layer) ? Math.min(anchor.map, NETWORK[layer].maps - 1)
+    : isOfDigits(pixel.layer) ? pixel.map : answer();
   const [row, column] = [nearest(layer, anchor.y), nearest(layer, anchor.x)];
   setPixel({ layer, map, row, column });
 }
@@ -115,7 +116,7 @@ function sightWords(square) {
   const { top, left, size } = square;
   const seen = html("strong", {}, size === 1 ? "1 pixel" : `${size}×${size} pixels`);
   const isWithin = [top, left].every((first) => first >= 0 && first + size <= SIDE);
-  return ["It sees ", seen, isWithin ? ` of the image’s ${SIDE}×${SIDE}` : ", some beyond the image’s rim"];
+  return ["It sees ", seen, isWithin ? ` of the image’s ${SIDE}×${SIDE}` : ", some of them padding beyond the image’s edge"];
 }
 
 function showSliders({ layer, map }, maps) {
@@ -170,10 +171,10 @@ function whyWords(pixel) {
     const { stride } = NETWORK[layer + 1];
     const place = layer === 0 ? "the image" : index === steps.length - 1
       ? `layer ${layer} and so of the image` : `layer ${layer}`;
-    return html("li", {}, html("strong", {}, `${size}×${size}`), ` of ${place}, by ${nameOf(layer + 1)}`,
-      stride > 1 ? `: one pixel for every ${stride}×${stride}` : "");
+    return html("li", {}, html("strong", {}, `${size}×${size}`), ` pixels of ${place}, through ${nameOf(layer + 1)}`,
+      stride > 1 ? ` with stride ${stride}` : "");
   };
-  return [html("p", {}, "Layer by layer, down to the image, it depends on:"), html("ol", {}, ...steps.map(words))];
+  return [html("p", {}, "Traced back to the image, this pixel depends on:"), html("ol", {}, ...steps.map(words))];
 }
 
 // --- How it was computed -----------------------------------------------------------------------------
@@ -184,7 +185,7 @@ const HOW = {
   "convolution": howConvolution,
   "ReLU": (pixel) => [oneLine("ReLU replaces negative values by 0: ", ["max(0, ", before(pixel), ")"], pixel)],
   "batch norm": howNorm,
-  "max pooling": (pixel) => howPool(pixel, "The largest in its window: ", true),
+  "max pooling": (pixel) => howPool(pixel, "The largest value in its window: ", true),
   "dropout": (pixel) => [oneLine("Dropout acts only in training; here it changes nothing: ", [before(pixel)], pixel)],
   "average pooling": (pixel) => howPool(pixel, "The mean of its window: ", false),
   "log-softmax": howSoftmax,
@@ -239,9 +240,9 @@ function howPool(pixel, words, isMax) {
 function howSoftmax(pixel) {
   const sums = logSum(values[pixel.layer - 1]);
   const share = html("strong", {}, percent(Math.exp(valueOf(pixel))));
-  return [oneLine("The logarithm of the digit’s probability is its score, minus the logarithm of e^score added up over all digits: ",
+  return [oneLine("Log-softmax subtracts the logarithm of the sum of e^score over all digits from the score of this digit: ",
     [before(pixel), " − ", bracketed(sums)], pixel),
-  html("p", {}, `Its exponential is the probability of a ${pixel.map}: `, share)];
+  html("p", {}, `The exponential of this value is the probability of a ${pixel.map}: `, share)];
 }
 
 /** A convolution: the maps that add most, window by kernel; the rest together; the bias. */
