@@ -18,7 +18,6 @@ _FROM_1 = (int, "a whole number, 1 or more", lambda value: value >= 1)
 _BELOW_1 = (float, "a number from 0 to just under 1", lambda value: 0 <= value < 1)
 _FROM_0 = (float, "a number, 0 or more", lambda value: 0 <= value < math.inf)
 _PRECISIONS = ("auto", "float32", "bfloat16")
-_FILE = "the name of an existing file"
 _FOLDER = (str, "the name of a folder", lambda value: value != "")
 _RULES = {
     "epochs": _FROM_1,

@@ -1,12 +1,14 @@
 """Load the trained weights and count what they get right: `python -m results.verify`."""
 
 import os
+import sys
 from pathlib import Path
 
 import torch
 from torchvision import transforms
 
 import utils
+from common import UserError
 from mnist.weights import load_weights
 from model import Net
 
@@ -36,4 +38,7 @@ def verify(data_dir: str | Path) -> float:
 
 
 if __name__ == "__main__":
-    verify("data")
+    try:
+        verify("data")
+    except UserError as error:
+        sys.exit(str(error))

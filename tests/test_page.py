@@ -204,6 +204,45 @@ def test_labels_stand_at_the_ends_of_their_curves_in_order(seen):
             assert moved < 4 or any(abs(y - middle) < 3 for _, y in leaders), (address, rate)
 
 
+WHOLE_LABELS = """
+  const { width, height } = document.getElementById("error").viewBox.baseVal;
+  return [...document.querySelectorAll("#error text")].map((it) => it.getBBox())
+    .map((it) => it.x >= 0 && it.y >= 0 && it.x + it.width <= width && it.y + it.height <= height);
+"""
+
+
+@pytest.mark.parametrize(
+    "rates", [(0.05, 0.125, 12.5, 123456), [round(0.1 * it, 1) for it in range(1, 21)]]
+)
+def test_labels_of_other_rates_are_drawn_whole(rates, look_around, tmp_path):
+    write_page(tmp_path / "page.html", Problem(), rates, 1000)
+    for seen in look_around(tmp_path / "page.html", [("scale=log", WHOLE_LABELS)]):
+        assert len(seen) >= len(rates)
+        assert all(seen)
+
+
+AXIS = visit(
+    ["steps=1"],
+    """
+  const ticks = document.querySelectorAll("#error .small:not(.rate)");
+  const last = [...ticks].filter((it) => it.textContent === "1").length;
+  const type = (text) => {
+    const box = document.getElementById("steps");
+    box.value = text;
+    box.dispatchEvent(new Event("input"));
+  };
+  change({ steps: 100 });
+  change({ step: 90 });
+  for (const text of ["2", "20", "200"]) type(text);
+  return [last, settings.step, settings.steps];
+""",
+)
+
+
+def test_an_axis_says_each_step_once_and_a_number_being_typed_loses_no_step(seen):
+    assert seen[AXIS] == [[1, 90, 200]]
+
+
 def test_no_label_stands_beside_the_curve_of_another_rate(seen):
     for labels, _ in seen[LABELS][:2]:  # linear and logarithmic
         ends = {rate: end for rate, _, end, _ in labels}
@@ -458,13 +497,14 @@ FOCUS = visit(
     line.focus();
     const before = line.textContent;
     change({ step: 3 });
-    return [document.activeElement === line, before !== line.textContent];
+    const rings = document.querySelectorAll(".badge.chosen").length;
+    return [document.activeElement === line, before !== line.textContent, rings];
 """,
 )
 
 
 def test_a_focused_line_keeps_the_focus_over_a_step(seen):
-    assert seen[FOCUS] == [[True, True]]
+    assert seen[FOCUS] == [[True, True, 1]]
 
 
 TABLES = visit(

@@ -1,17 +1,19 @@
 """The workbook: what it carries, and what LibreOffice makes of its formulas."""
 
+import re
 import zipfile
 
 import numpy as np
 import openpyxl
 import pytest
 
-from backprop.check.report import RIGHT, WRONG
+from backprop.check.report import RIGHT, WRONG, details
 from backprop.network import LEARNING_RATES, Problem, descend
 from backprop.pictures import network_png
 from backprop.workbook import write_workbook
 from tests.digits import ROOT
 from tests.findings import findings, slips, wrong_columns
+from tests.test_results import README
 from tests.workbooks import table_of, without_values
 
 STEPS = 100
@@ -141,3 +143,14 @@ def test_a_wrong_formula_in_a_sheet_saved_by_libreoffice_is_named(
     assert [table.verdict for table in report.tables] == [WRONG, RIGHT]
     assert wrong_columns(report) == {"o1": (1, "Q29")}
     assert slips(report) == [("replaced", "w5", "w6")]
+
+
+def test_the_readme_shows_what_check_says(recalculate, tmp_path):
+    """Its example: the project's own workbook, with one slip."""
+    path = tmp_path / "slip.xlsx"
+    workbook = openpyxl.load_workbook(ROOT / "backprop" / "Back_Propagation.xlsx")
+    workbook["LR 0.5"]["Q29"] = "=M29*J29+M29*L29"
+    workbook.save(path)
+    shown = re.search(r"```\n(Sheet .*?)```", README, re.DOTALL)[1].splitlines()
+    said = details(findings(recalculate(path))).splitlines()
+    assert [line for line in said if line in shown] == [line for line in shown if line != "..."]

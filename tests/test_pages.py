@@ -1,0 +1,99 @@
+"""The links and commands of both pages work, and their settings are those of the notebook."""
+
+import ast
+import importlib.util
+import json
+import re
+import shlex
+
+import pytest
+from torch import nn
+
+import backprop.__main__
+import mnist.__main__
+import utils
+from mnist.receptive_field import trace
+from model import IMAGE_SHAPE, Net
+from results import summary
+from tests.digits import ROOT
+from tests.test_results import README, RESULTS, says
+
+PAGES = {ROOT / "README.md": README, ROOT / "results" / "README.md": RESULTS}
+PARSERS = {"backprop": backprop.__main__.make_parser(), "mnist": mnist.__main__.make_parser()}
+
+
+def anchor(heading):
+    """The part of a URL that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page):
+    targets = re.findall(r"\]\(([^)\s]+)\)", PAGES[page])
+    assert len(targets) > 10
+    for target in targets:
+        path, _, fragment = target.partition("#")
+        file = page.parent / path if path else page
+        assert file.exists(), target
+        if fragment:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+            assert fragment in map(anchor, headings), target
+
+
+def commands(text):
+    """The commands in a page, each as its words."""
+    blocks = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL))
+    lines = [*re.split(r"\n| && ", blocks), *re.findall(r"`(python -m [^`]+)`", text)]
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def settings():
+    """The names and defaults of the notebook's settings."""
+    cells = json.loads((ROOT / "S6.ipynb").read_text(encoding="utf-8"))["cells"]
+    source = next("".join(cell["source"]) for cell in cells if cell.get("id") == "settings")
+    return {it.targets[0].id: ast.literal_eval(it.value) for it in ast.parse(source).body}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_is_understood(page):
+    found = commands(PAGES[page])
+    assert {words[0] for words in found} >= {"python", "papermill"}
+    for program, *words in found:
+        if program == "python" and words[1] in PARSERS:
+            arguments = words[2:] if words[2:] or words[1] == "mnist" else ["build"]
+            if arguments[0].startswith("-"):
+                arguments.insert(0, "build")
+            PARSERS[words[1]].parse_args(arguments)
+        elif program == "python":
+            assert importlib.util.find_spec(words[1]), words
+        elif program == "papermill":
+            given = [words[index + 1 : index + 3] for index, it in enumerate(words) if it == "-p"]
+            for name, value in given:
+                kind = type(settings()[name])
+                assert kind is str or type(ast.literal_eval(value)) is kind, (name, value)
+
+
+def test_the_recipe_is_that_of_the_settings():
+    it = settings()
+    assert says(README, f"momentum {it['momentum']}", f"batch size {it['batch_size']}")
+    assert says(README, f"dropout {it['dropout']:.2f}", f"decay {it['weight_decay']:.4f}")
+    assert says(README, f"{it['epochs']} epochs", f"linearly to {it['learning_rate']}")
+    assert says(README, f"norm {utils.MAX_GRADIENT_NORM:g}", f"{it['rotation']:g} degrees")
+    assert says(README, f"{100 * it['scale']:g} %", f"sheared by up to {it['shear']} ")
+    assert says(README, f"{it['shift']} pixels", f"{summary.TO_BEAT} %")
+
+
+def test_the_table_of_the_network_has_its_shapes_and_receptive_fields():
+    parameters = sum(it.numel() for it in Net().parameters())
+    assert set(re.findall(r"17,\d+", README)) == {f"{parameters:,}"}
+    layers = nn.Sequential(*(layer for block in Net().children() for layer in block))
+    traced = [
+        (" x ".join(str(side) for side in it.shape[1:] if side > 1), "{}x{}".format(*it.sees))
+        for it in trace(layers, (8, *IMAGE_SHAPE))
+    ]
+    section = README.partition(" | parameters |\n")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| .* \| ([\d x]+) \| (\d+x\d+) \| [\d, +]+ \|$", section, re.MULTILINE)
+    assert len(rows) == len(section.splitlines()) - 1
+    left = iter(traced)
+    assert all(row in left for row in rows)
+    assert rows[-1] == traced[-1]
