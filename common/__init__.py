@@ -28,8 +28,8 @@ def write_whole(path: str | Path, content: bytes) -> None:
         UserError: if it cannot be written, because the disk is full or permission is missing.
     """
     path = Path(path)
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder")
+    if not path.name:
+        raise UserError(f"cannot write {path}: Is a directory")
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

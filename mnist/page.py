@@ -172,9 +172,11 @@ def describe(name: str, layer: nn.Module) -> dict[str, Any]:
             raise UserError(f"the page supports no {kind.name} with this {attribute}: {layer}")
     block, _, _ = name.rpartition(".")
     numbers = {here: _single(layer, there) for here, there in kind.numbers.items()}
-    kernel, stride, padding = (numbers.get(name, 1) for name in WINDOW)
-    if stride > kernel or padding >= kernel > 1:
-        raise UserError(f"the page supports only windows that leave out no pixel: {layer}")
+    kernel = numbers.get("kernel", 1)
+    if numbers.get("stride", 1) > kernel:
+        raise UserError(f"the page needs a stride that is not larger than the kernel: {layer}")
+    if numbers.get("padding", 0) >= kernel:
+        raise UserError(f"the page needs a padding that is smaller than the kernel: {layer}")
     return {"kind": kind.name, "block": block, **numbers}
 
 

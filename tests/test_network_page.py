@@ -442,6 +442,13 @@ for (const key of ["ArrowRight", "ArrowRight", "ArrowLeft"]) {
 }
 told.tabbable = [...row.children].map((it) => it.tabIndex).indexOf(0);
 told.scrolls = document.querySelector(".ask").tabIndex;
+change({ image: TEST_DIGITS[4].image });
+slide("layer", 22);
+told.entered = [readPixel(settings.pixel).map, answer()];
+change({ pixel: "22.3.2.2", image: DEFAULTS.image });
+anchor = undefined; // as a tap leaves it
+for (const layer of [21, 22]) slide("layer", layer);
+told.kept = settings.pixel;
 told.short = short(-1.5e-7);
 return told;
 """
@@ -455,6 +462,8 @@ def test_keys_and_buttons_do_what_they_say(seen):
     assert told["pixel"] == "1.3.11.10"
     assert told["map"] == "1.5.11.10"
     assert told["back"] == "1.5.11.10"  # however coarse the layers between
+    assert told["entered"] == [4, 4]
+    assert told["kept"] == "22.3.2.2"
     spoken, place, sight = told["spoken"]
     assert place in spoken
     assert sight in spoken
@@ -534,6 +543,7 @@ WHY = """
 const why = document.getElementById("why");
 const named = () => why.textContent;
 const fact = [...document.querySelectorAll("#fact strong")].map((it) => parseInt(it.textContent));
+const beyond = document.querySelectorAll("#fact .beyond").length;
 scrollTo(0, 3000);
 const { top, bottom } = document.getElementById("map-name").getBoundingClientRect();
 const seen = [named()];
@@ -545,7 +555,7 @@ why.click();
 seen.push(named());
 const whole = document.getElementById("seen-name").textContent;
 const inSight = 0 <= top && bottom <= innerHeight;
-return { fact, inSight, seen, went, back: scrollY, whole };
+return { fact, beyond, inSight, seen, went, back: scrollY, whole };
 """
 ASKED_WHY = visit(["pixel=22.1.2.2", "pixel=24.1.0.0", "pixel=1.0.0.0", "pixel=1.0.5.5"], WHY)
 
@@ -554,6 +564,7 @@ def test_why_goes_to_the_explanation_and_back(seen):
     last, end, rim, first = seen[ASKED_WHY]
     assert last["fact"] == [3, 5, 7, 9, 18, 20, 22]
     assert end["fact"] == [6, 8, 10, 12, 14, 28, 30, 32]
+    assert [end["beyond"], last["beyond"]] == [2, 0]  # 30x30 of 28x28 in layer 3, and 32x32
     assert first["fact"] == [3]
     assert "22×22" in last["whole"]
     assert not re.search(r"\d", end["whole"])
@@ -825,8 +836,9 @@ class NoSoftmax(Chain):
         (Chain(filled(nn.Conv2d(1, 10, 28), float("nan"))), "not finite numbers"),
         (Chain(nn.Conv2d(1, 10, 28), nn.Flatten()), "support the layer Flatten"),
         (Chain(nn.Conv2d(1, 10, 27)), "not 10 single numbers"),
-        (Chain(nn.Conv2d(1, 10, 1, stride=2), nn.AvgPool2d(14)), "leave out no pixel"),
-        (Chain(nn.Conv2d(1, 10, 2, padding=2), nn.AvgPool2d(31)), "leave out no pixel"),
+        (Chain(nn.Conv2d(1, 10, 1, stride=2), nn.AvgPool2d(14)), "stride"),
+        (Chain(nn.Conv2d(1, 10, 2, padding=2), nn.AvgPool2d(31)), "padding"),
+        (Chain(nn.Conv2d(1, 10, 1, padding=1), nn.AvgPool2d(30)), "padding"),
     ],
 )
 def test_what_the_page_could_not_compute_is_refused_in_one_line(model, told, images, tmp_path):
@@ -884,7 +896,7 @@ def test_the_command_writes_the_page_of_ones_own_weights(small_mnist, tmp_path, 
 def test_a_page_is_not_written_over_a_folder(images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in (".", "", tmp_path):
-        with pytest.raises(UserError, match="folder"):
+        with pytest.raises(UserError, match="directory"):
             write_page(folder, Net(), images, torch.zeros(len(images), 10))
 
 

@@ -234,13 +234,27 @@ AXIS = visit(
   change({ steps: 100 });
   change({ step: 90 });
   for (const text of ["2", "20", "200"]) type(text);
-  return [last, settings.step, settings.steps];
+  const found = [last, settings.step, settings.steps];
+  type("50");
+  document.getElementById("reset").click();
+  return [...found, settings.step, settings.steps];
 """,
 )
 
 
 def test_an_axis_says_each_step_once_and_a_number_being_typed_loses_no_step(seen):
-    assert seen[AXIS] == [[1, 90, 200]]
+    assert seen[AXIS] == [[1, 90, 200, 50, 100]]
+
+
+DOT = "return document.querySelectorAll('#error .here').length"
+HERE = visit(
+    [f"{scale}&t1=0.606477732206728&t2=0.6304808354506348" for scale in ("scale=log", "step=0")],
+    DOT,
+)
+
+
+def test_an_error_of_0_is_not_drawn_where_it_has_no_logarithm(seen):
+    assert seen[HERE] == [0, 1]
 
 
 def test_no_label_stands_beside_the_curve_of_another_rate(seen):
@@ -497,14 +511,17 @@ FOCUS = visit(
     line.focus();
     const before = line.textContent;
     change({ step: 3 });
-    const rings = document.querySelectorAll(".badge.chosen").length;
-    return [document.activeElement === line, before !== line.textContent, rings];
+    const rings = () => document.querySelectorAll(".badge.chosen").length;
+    const found = [document.activeElement === line, before !== line.textContent, rings()];
+    line.blur();
+    change({ step: 4 });
+    return [...found, rings()];
 """,
 )
 
 
 def test_a_focused_line_keeps_the_focus_over_a_step(seen):
-    assert seen[FOCUS] == [[True, True, 1]]
+    assert seen[FOCUS] == [[True, True, 1, 0]]
 
 
 TABLES = visit(

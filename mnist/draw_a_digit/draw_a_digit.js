@@ -228,6 +228,7 @@ function listen() {
   });
   NETWORK.forEach((_, layer) => listenToMap(canvasOf(layer), (event) => pixelUnder(event, layer)));
   addEventListener("pointerdown", (event) => { pressed = event.target; });
+  addEventListener("pointerup", () => { pressed = undefined; });
   addEventListener("scroll", forgetWhy);
   addEventListener("hashchange", followAddress);
 }

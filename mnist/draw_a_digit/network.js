@@ -185,6 +185,11 @@ function isWhole({ top, left, size }) {
   return [top, left].every((first) => first <= 0 && first + size >= SIDE);
 }
 
+/** Whether a square lies within maps with sides of this length, and so sees no padding. */
+function isWithin({ top, left, size }, side) {
+  return [top, left].every((first) => first >= 0 && first + size <= side);
+}
+
 /** The row or column of a layer whose pixels see what lies closest to a place in the image. */
 function nearest(layer, place) {
   const distances = Array.from({ length: NETWORK[layer].side }, (_, row) => {

@@ -6,7 +6,7 @@ const MOST_TERMS = 3; // of a convolution, shown one by one
 const MOST_COLUMNS = 7; // of numbers, as wide as a phone
 
 let pointed; // the pixel under the mouse, shown while it is there
-let anchor; // where the pixel was before the layer was changed: {x, y, map}
+let anchor; // where the pixel was before the layer was changed: {layer, map, x, y}
 
 /** Read "layer.map.row.column"; undefined where the network has no such pixel. */
 function readPixel(text) {
@@ -39,9 +39,9 @@ function setPixel(pixel) {
 function chooseLayer(layer) {
   const pixel = readPixel(settings.pixel);
   const { top, left, size } = cone(pixel)[0];
-  anchor ??= { x: left + size / 2, y: top + size / 2, map: pixel.map };
-  const map = !isOfDigits(layer) ? Math.min(anchor.map, NETWORK[layer].maps - 1)
-    : isOfDigits(pixel.layer) ? pixel.map : answer();
+  anchor ??= { layer: pixel.layer, map: pixel.map, x: left + size / 2, y: top + size / 2 };
+  const isEntered = isOfDigits(layer) && !isOfDigits(anchor.layer);
+  const map = isEntered ? answer() : Math.min(anchor.map, NETWORK[layer].maps - 1);
   const [row, column] = [nearest(layer, anchor.y), nearest(layer, anchor.x)];
   setPixel({ layer, map, row, column });
 }
@@ -113,10 +113,9 @@ function markSight({ top, left, size }) {
 /** Say how much of the image a pixel sees. */
 function sightWords(square) {
   if (isWhole(square)) return ["It sees ", html("strong", {}, "the whole image")];
-  const { top, left, size } = square;
+  const { size } = square;
   const seen = html("strong", {}, size === 1 ? "1 pixel" : `${size}×${size} pixels`);
-  const isWithin = [top, left].every((first) => first >= 0 && first + size <= SIDE);
-  return ["It sees ", seen, isWithin ? ` of the image’s ${SIDE}×${SIDE}` : ", some of them padding beyond the image’s edge"];
+  return ["It sees ", seen, isWithin(square, SIDE) ? ` of the image’s ${SIDE}×${SIDE}` : ", some of them padding beyond the image’s edge"];
 }
 
 function showSliders({ layer, map }, maps) {
@@ -147,7 +146,7 @@ function showWhy() {
   const from = scrollY;
   document.querySelector(".inside").scrollIntoView();
   document.querySelector(".how").focus({ preventScroll: true });
-  setJump({ from, to: scrollY });
+  if (scrollY !== from) setJump({ from, to: scrollY });
 }
 
 /** Offer no way back to someone who scrolled on. */
@@ -164,14 +163,16 @@ function setJump(next) {
 function whyWords(pixel) {
   if (pixel.layer === 0) return [html("p", {}, "This is a pixel of the image itself.")];
   const squares = cone(pixel);
-  const steps = squares.slice(0, -1).map(({ size }, layer) => ({ size, layer, above: squares[layer + 1].size }))
-    .filter(({ size, above }) => size !== above).reverse();
+  const steps = squares.slice(0, -1).map((square, layer) => ({ square, layer }))
+    .filter(({ square, layer }) => square.size !== squares[layer + 1].size).reverse();
   if (!steps.length) return [html("p", {}, "It depends on the one pixel of the image in the same place.")];
-  const words = ({ size, layer }, index) => {
-    const { stride } = NETWORK[layer + 1];
+  const words = ({ square, layer }, index) => {
+    const { stride, before } = NETWORK[layer + 1];
+    const beyond = isWithin(square, before.side) ? [] : [html("span", { class: "beyond" }, ", padding included")];
     const place = layer === 0 ? "the image" : index === steps.length - 1
       ? `layer ${layer} and so of the image` : `layer ${layer}`;
-    return html("li", {}, html("strong", {}, `${size}×${size}`), ` pixels of ${place}, through ${nameOf(layer + 1)}`,
+    return html("li", {}, html("strong", {}, `${square.size}×${square.size}`), ` pixels of ${place}`, ...beyond,
+      `, through ${nameOf(layer + 1)}`,
       stride > 1 ? ` with stride ${stride}` : "");
   };
   return [html("p", {}, "Traced back to the image, this pixel depends on:"), html("ol", {}, ...steps.map(words))];
