@@ -238,12 +238,10 @@ function watchScreen() {
   const observer = new IntersectionObserver((entries) => {
     for (const { target, isIntersecting } of entries) {
       const layer = Number(target.dataset.layer);
-      if (!isIntersecting) {
-        visible.delete(layer);
-        continue;
-      }
-      visible.add(layer);
-      drawLayer(layer);
+      if (isIntersecting) {
+        visible.add(layer);
+        drawLayer(layer);
+      } else visible.delete(layer);
     }
   });
   for (const figure of document.querySelectorAll(".layer")) observer.observe(figure);
