@@ -1,6 +1,5 @@
 """Load the trained weights and count what they get right: `python -m results.verify`."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import torch
 from torchvision import transforms
 
 import utils
-from common import UserError
+from common import UserError, relative
 from mnist.weights import load_weights
 from model import Net
 
@@ -32,7 +31,7 @@ def verify(data_dir: str | Path) -> float:
     model = Net()
     load_weights(model, WEIGHTS)
     _, accuracy = utils.test(utils.place(model, cpu), cpu, loader)
-    name = os.path.relpath(WEIGHTS)
+    name = relative(WEIGHTS)
     print(f"weights from {name}: {accuracy:.2f} % of {len(test_data):,} images right")
     return accuracy
 
