@@ -1,13 +1,9 @@
 """The network: 17,466 parameters from a 28x28 image to ten log-probabilities."""
 
-import copy
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchsummary import summary
 
-IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
+from utils import IMAGE_SHAPE, summarise
 
 
 class Net(nn.Module):
@@ -89,13 +85,5 @@ class Net(nn.Module):
         return F.log_softmax(logits, dim=1)
 
     def summary(self) -> None:
-        """Print the table of layers, output shapes and parameter counts.
-
-        torchsummary sends two random images through the model it is given, in whatever mode
-        that is in, and knows only CPU and CUDA. So it gets a copy, in evaluation mode and on
-        the CPU, and the CPU's random state is put back: this model and its device, mode and
-        batch-norm statistics stay as they are.
-        """
-        copied = copy.deepcopy(self).cpu().eval()
-        with torch.random.fork_rng(devices=[]):
-            summary(copied, IMAGE_SHAPE, device="cpu")
+        """Print the table of layers, output shapes and parameter counts."""
+        summarise(self, IMAGE_SHAPE)

@@ -1,5 +1,36 @@
-"""Device, data and training: what S6.ipynb calls, in the order it calls it."""
+"""Device, data, network and training: what S6.ipynb calls, in the order it calls it.
 
+A script trains as fast, and its runs are kept in the same way:
+
+```
+import torch
+from torchvision.transforms import Compose
+
+import utils
+from mnist.run import Run
+from model import Net
+
+device = utils.choose_device()
+torch.manual_seed(1)
+plain = Compose([utils.to_unit_range, utils.normalise])
+moved = Compose([utils.to_unit_range, utils.RandomAffine(7, 0.07, 0.1, 1.4), utils.normalise])
+train_data, test_data = utils.load_mnist("data", device, moved, plain)
+train_loader = utils.make_loader(train_data, 256, shuffle_seed=1)
+test_loader = utils.make_loader(test_data, 1000)
+model = utils.prepare(Net(), device)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True)
+scheduler = utils.one_cycle(optimizer, 19 * len(train_loader))
+parts = (model, optimizer, scheduler, train_loader, test_loader)
+with Run({"epochs": 19, "output_dir": "runs/script"}, *parts) as run:
+    for epoch in run.epochs():
+        trained = utils.train(
+            model, device, train_loader, optimizer, scheduler, run.bar, run.precision, clip=2.0
+        )
+        run.record(trained, utils.test(model, device, test_loader))
+```
+"""
+
+import copy
 import ctypes
 import math
 from collections.abc import Callable
@@ -11,22 +42,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
+from torch.optim.lr_scheduler import CyclicLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from torchsummary import summary
 from tqdm import tqdm
 
 from common import UserError
-from mnist import dataset
+from mnist import dataset, trial
+from mnist.dataset import ImageBatches
+from mnist.predictions import Predictions
 
 # --- Device -------------------------------------------------------------------------------
 
 
 def choose_device() -> torch.device:
-    """The fastest device there is: CUDA, else Apple's MPS, else the CPU."""
+    """The fastest device there is: CUDA, else Apple's MPS, else the CPU, which keeps its memory."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     if torch.backends.mps.is_available():
         return torch.device("mps")
+    keep_freed_memory()
     return torch.device("cpu")
 
 
@@ -44,13 +79,6 @@ def keep_freed_memory() -> None:
         return
     mallopt(mmap_max, 0)
     mallopt(trim_threshold, 2**31 - 1)
-
-
-def place(model: nn.Module, device: torch.device) -> nn.Module:
-    """Move a model to the device; on a CPU, with channels last, which its convolutions prefer."""
-    if device.type == "cpu":
-        return model.to(device, memory_format=torch.channels_last)
-    return model.to(device)
 
 
 # --- Data ---------------------------------------------------------------------------------
@@ -103,34 +131,6 @@ class RandomAffine:
         return F.grid_sample(images, grid, align_corners=False)
 
 
-class ImageBatches(Dataset):
-    """Images that stay on the training device and are fetched one batch at a time.
-
-    Args:
-        images: uint8 tensor of shape (N, 1, 28, 28).
-        labels: int64 tensor of shape (N,).
-        transform: applied to a whole batch of uint8 images on the device.
-    """
-
-    def __init__(
-        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor]
-    ) -> None:
-        self.images, self.labels, self.transform = images, labels, transform
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, indices: int | list[int]) -> tuple[Tensor, Tensor]:
-        """Give the transformed images and the labels at a list of indices, or one at an index."""
-        if isinstance(indices, int):
-            images, labels = self[[indices]]
-            return images[0], labels[0]
-        # CUDA copies in the order of its work, so the host need not wait for it; MPS may not.
-        chosen = torch.tensor(indices)
-        chosen = chosen.to(self.labels.device, non_blocking=self.labels.is_cuda)
-        return self.transform(self.images[chosen]), self.labels[chosen]
-
-
 def load_mnist(
     data_dir: str | Path,
     device: torch.device,
@@ -141,6 +141,9 @@ def load_mnist(
     """Read MNIST onto the device, fetching it first if need be.
 
     Args:
+        train_transform: turns a batch of uint8 images of shape (N, 1, 28, 28) into what the
+            network gets. Prints a warning if it changes all images of a batch alike.
+        test_transform: the same for the test images.
         validation_size: if not 0, this many of the 60,000 training images, always the same
             ones, replace the test set, so that settings can be chosen without looking at it.
 
@@ -148,18 +151,41 @@ def load_mnist(
         The images to train with and the images to test with.
 
     Raises:
-        dataset.DataError: if MNIST cannot be fetched.
+        UserError: if MNIST cannot be fetched, or a transform does not take such batches.
     """
-    images, labels, test_images, test_labels = dataset.read(data_dir)
+    images, labels = dataset.read(data_dir, train=True)
     if validation_size:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
         held_out, kept = order[:validation_size], order[validation_size:]
         test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[kept], labels[kept]
-    return (
-        ImageBatches(images.to(device), labels.to(device), train_transform),
-        ImageBatches(test_images.to(device), test_labels.to(device), test_transform),
-    )
+    else:
+        test_images, test_labels = dataset.read(data_dir, train=False)
+    train_data = ImageBatches(images.to(device), labels.to(device), train_transform)
+    test_data = ImageBatches(test_images.to(device), test_labels.to(device), test_transform)
+    _try_transform(train_data, "train_transform")
+    _try_transform(test_data, "test_transform")
+    return train_data, test_data
+
+
+def _try_transform(data: ImageBatches, name: str) -> None:
+    """See that a transform takes batches, and warn if it draws one random number for them all."""
+    copies = data.images[:1].expand(4, -1, -1, -1)
+    with torch.random.fork_rng(devices=[copies.device] if copies.is_cuda else []):
+        try:
+            batches = [data.transform(copies) for _ in range(4)]
+        except Exception as error:  # whatever the transform raises
+            raise UserError(
+                f"{name} must take a batch, a uint8 tensor of shape (N, 1, 28, 28), and raises "
+                f"{type(error).__name__}: {error}. In place of ToTensor() write utils.to_unit_range"
+            ) from None
+    first = [batch[:1].expand_as(batch) for batch in batches]
+    random = any(not torch.equal(batches[0], batch) for batch in batches)
+    if random and all(torch.equal(*pair) for pair in zip(first, batches, strict=True)):
+        print(
+            f"{name} changes all images of a batch alike, not each by an amount of its own, as "
+            "utils.RandomAffine does"
+        )
 
 
 def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = None) -> DataLoader:
@@ -177,12 +203,63 @@ def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = 
     return DataLoader(data, sampler=BatchSampler(sampler, batch_size, False), batch_size=None)
 
 
+# --- Network ------------------------------------------------------------------------------
+
+IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
+TRIED = 16  # images at a first look; a batch norm over parts of a batch needs 2, 4 or 8 of them
+
+
+def prepare(
+    model: nn.Module, device: torch.device, shape: tuple[int, ...] = IMAGE_SHAPE
+) -> nn.Module:
+    """Move a network to the device, after a first look at what it answers.
+
+    On a CPU it gets channels-last order, which convolutions prefer there, if it runs with that and
+    answers the same. Prints the device and the order.
+
+    Args:
+        shape: of one image as the network gets it.
+
+    Raises:
+        UserError: if it does not give ten log-probabilities for each image; says what to write.
+    """
+    model = model.to(device)
+    images = torch.rand((TRIED, *shape), generator=torch.Generator().manual_seed(0)).to(device)
+    trial.check_answers(model, images)
+    threads = order = ""
+    if device.type == "cpu":
+        threads, order = f", {torch.get_num_threads()} threads", ", default memory order"
+        if trial.runs_in_channels_last(model, images):
+            model, order = model.to(memory_format=torch.channels_last), ", channels last"
+    trial.remember_start(model)
+    print(f"device: {device}{threads}{order}")
+    return model
+
+
+def summarise(model: nn.Module, shape: tuple[int, ...] = IMAGE_SHAPE) -> None:
+    """Print the table of layers, output shapes and parameter counts.
+
+    torchsummary sends two random images through the model it is given, in whatever mode
+    that is in, and knows only CPU and CUDA. So it gets a copy, in evaluation mode and on
+    the CPU, and the CPU's random state is put back: the model and its device, mode and
+    batch-norm statistics stay as they are.
+    """
+    copied = copy.deepcopy(model).cpu().eval()
+    with torch.random.fork_rng(devices=[]):
+        summary(copied, shape, device="cpu")
+
+
 # --- Training -----------------------------------------------------------------------------
 
 
-def one_cycle(optimizer: Optimizer, steps: int) -> LambdaLR:
-    """Raise the rate linearly to the optimizer's over a fifth of the steps, then lower it to 0."""
-    rise = max(1, steps // 5)
+def one_cycle(optimizer: Optimizer, steps: int, warmup: float = 0.2) -> LambdaLR:
+    """Raise the rate linearly to the optimizer's, then lower it linearly to 0.
+
+    Args:
+        steps: of the whole training; the schedule takes a step after each batch.
+        warmup: share of the steps in which the rate rises.
+    """
+    rise = max(1, int(steps * warmup))
 
     def factor(step: int) -> float:
         if step < rise:
@@ -196,9 +273,7 @@ class Diverged(UserError):
     """The loss is no longer a finite number."""
 
 
-# While the rate rises, many gradients have a larger norm; later none do. Steps of their full length
-# can undo what was learned, because the last block has no batch norm.
-MAX_GRADIENT_NORM = 2.0
+STEPPED_PER_BATCH = (LambdaLR, OneCycleLR, CyclicLR)  # PyTorch's other schedules count epochs
 
 
 def train(
@@ -209,13 +284,14 @@ def train(
     scheduler: LRScheduler | None = None,
     bar: tqdm | None = None,
     precision: torch.dtype = torch.float32,
+    clip: float = math.inf,
 ) -> tuple[float, float]:
     """Train for one epoch, with a step of the scheduler and of the bar after each batch.
 
-    Gradients are clipped to the norm MAX_GRADIENT_NORM, as in Pascanu et al., "On the
-    difficulty of training recurrent neural networks" (2013).
-
     Args:
+        scheduler: one that counts batches.
+        clip: the longest norm of the gradient of all weights; a longer one is shortened to it, as
+            in Pascanu et al., "On the difficulty of training recurrent neural networks" (2013).
         precision: the type of the forward pass, up to the log-probabilities; weights, gradients
             and the sums of the loss stay in float32.
 
@@ -223,8 +299,14 @@ def train(
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
 
     Raises:
+        UserError: if the scheduler is one that counts epochs.
         Diverged: as soon as the bar is redrawn, or the epoch over, after a loss that is not finite.
     """
+    if scheduler is not None and not isinstance(scheduler, STEPPED_PER_BATCH):
+        raise UserError(
+            f"{type(scheduler).__name__} counts epochs, and train() would step it after every "
+            "batch: call scheduler.step() at the end of the loop, and give train() None for it"
+        )
     model.train()
     exact = precision == torch.float32
     mixed = nullcontext() if exact else torch.autocast(device.type, precision)
@@ -238,7 +320,7 @@ def train(
             log_probabilities = model(images)
         loss = F.nll_loss(log_probabilities.float(), labels)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), MAX_GRADIENT_NORM)
+        nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         # Losses and counts stay on the device: reading one makes the host wait for all work.
         losses.append(loss.detach() * len(labels))
@@ -265,7 +347,7 @@ def _finite_mean(losses: list[Tensor], rates: list[float], count: int) -> float:
     return mean
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def test(model: nn.Module, device: torch.device, test_loader: DataLoader) -> tuple[float, float]:
     """Judge the model on every image of the loader.
 
@@ -284,8 +366,9 @@ def test(model: nn.Module, device: torch.device, test_loader: DataLoader) -> tup
     return loss_sum.item() / count, 100 * correct.item() / count
 
 
-@torch.inference_mode()
-def predict(model: nn.Module, device: torch.device, loader: DataLoader) -> Tensor:
-    """Give the log-probabilities of every image of the loader, in its order; shape (N, 10)."""
+@torch.no_grad()
+def predict(model: nn.Module, device: torch.device, loader: DataLoader) -> Predictions:
+    """Collect the images of the loader with their labels and the model's answers."""
     model.eval()
-    return torch.cat([model(images.to(device)) for images, _ in loader])
+    batches = [(images, labels, model(images.to(device))) for images, labels in loader]
+    return Predictions(*(torch.cat(column).cpu() for column in zip(*batches, strict=True)))

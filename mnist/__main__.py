@@ -1,4 +1,4 @@
-"""The command line: `python -m mnist page` writes the page of a trained network."""
+"""The command line: a table of all runs, and the page of a trained network."""
 
 import argparse
 import sys
@@ -12,9 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m mnist", description="Write the web page of a trained network."
+        prog="python -m mnist", description="Look at runs, and at the network that one has trained."
     )
     commands = parser.add_subparsers(dest="command", required=True)
+    runs = commands.add_parser("runs", help="print a table of all runs, and draw their curves")
+    runs.add_argument(
+        "folder", type=Path, nargs="?", default=Path("runs/mnist"), metavar="DIR",
+        help="the output_dir of the runs; default: runs/mnist",
+    )  # fmt: skip
     page = commands.add_parser(
         "page", help="write the page on which you draw a digit and see what each layer computes"
     )
@@ -33,6 +38,24 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def runs(folder: Path) -> None:
+    """Print what each run of a folder reached and changed, and draw their curves into `runs.png`.
+
+    Raises:
+        UserError: if there are none, or the picture cannot be written.
+    """
+    from mnist import plots
+    from mnist.history import read_runs, table
+    from mnist.notebook import show
+
+    found = read_runs(folder)
+    if not found:
+        raise UserError(f"there are no runs in {folder}: name the output_dir of your runs")
+    print(table(found))
+    show(plots.accuracies(found), folder / "runs.png")
+    print(f"\n{relative(folder / 'runs.png')}")
+
+
 def page(weights: Path, out: Path, data_dir: Path) -> None:
     """Write the page of these weights, judged on the test set.
 
@@ -45,16 +68,17 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
 
     import utils
     from mnist.page import write_page
-    from mnist.weights import load_weights
+    from mnist.run import load_weights
     from model import Net
 
     cpu = torch.device("cpu")
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
-    model = utils.place(Net(), cpu)
+    model = utils.prepare(Net(), cpu)
     load_weights(model, relative(weights))
     _, data = utils.load_mnist(data_dir, cpu, transform, transform)
     loader = utils.make_loader(data, batch_size=1000)
-    write_page(out, model, data, utils.predict(model, cpu, loader))
+    write_page(out, model, data, utils.predict(model, cpu, loader).log_probabilities)
+    print(relative(out))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,11 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_utf8()
     parsed = make_parser().parse_args(arguments)
     try:
-        page(parsed.weights, parsed.out, parsed.data)
+        if parsed.command == "runs":
+            runs(parsed.folder)
+        else:
+            page(parsed.weights, parsed.out, parsed.data)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
-    print(relative(parsed.out))
     return 0
 
 

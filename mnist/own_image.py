@@ -1,6 +1,8 @@
 """A photo or drawing of a digit, prepared as the images of MNIST were."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,16 +95,22 @@ def _ink(grey: np.ndarray) -> np.ndarray:
     return np.where(ink < NOISE, 0, ink)
 
 
-@torch.inference_mode()
-def classify(model: nn.Module, device: torch.device, transform, digit: Tensor) -> Tensor:
+@torch.no_grad()
+def classify(
+    model: nn.Module, device: torch.device, transform: Callable[[Any], Tensor], digit: Tensor
+) -> Tensor:
     """Give the probability of each digit.
 
     Args:
-        transform: that of the test images.
+        transform: that of the test images, of a batch of tensors or of one PIL image.
         digit: uint8 tensor of shape (1, 28, 28).
 
     Returns:
         Probabilities of shape (10,), on the CPU.
     """
     model.eval()
-    return model(transform(digit.unsqueeze(0).to(device))).exp().squeeze(0).cpu()
+    try:
+        images = transform(digit.unsqueeze(0).to(device))
+    except TypeError:  # torchvision's, of transforms that take PIL images
+        images = transform(Image.fromarray(digit.squeeze(0).numpy())).unsqueeze(0)
+    return model(images.to(device)).exp().squeeze(0).cpu()

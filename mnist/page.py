@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from common import UserError
 from common.page import assemble
-from mnist.images import Images, misread
+from mnist.dataset import ImageBatches
+from mnist.predictions import misread
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
 ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
@@ -69,7 +70,9 @@ KINDS = {
 }
 
 
-def write_page(path: str | Path, model: nn.Module, data: Images, log_probabilities: Tensor) -> None:
+def write_page(
+    path: str | Path, model: nn.Module, data: ImageBatches, log_probabilities: Tensor
+) -> None:
     """Write the page of a network; the same weights and answers give the same bytes.
 
     Args:
@@ -89,7 +92,7 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
     weights = [grey, *(tensor for _, layer in layers for tensor in tensors(layer))]
     answers = log_probabilities.argmax(dim=1)
     examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
-    wrong = misread(data, log_probabilities)
+    wrong = misread(data.labels.cpu(), log_probabilities)
     shown = [(index, packed(data.images[index])) for index in examples + wrong]
     sizes = accumulate(len(pixels) for _, pixels in shown)
     shown = [it for it, size in zip(shown, sizes, strict=True) if size <= ROOM]
@@ -107,7 +110,7 @@ def write_page(path: str | Path, model: nn.Module, data: Images, log_probabiliti
     assemble(path, TEMPLATE, {"network": "".join(constants)})
 
 
-def greys(data: Images, transformed: Tensor) -> Tensor:
+def greys(data: ImageBatches, transformed: Tensor) -> Tensor:
     """List what the network gets for each of the 256 values of a pixel.
 
     Args:

@@ -1,9 +1,4 @@
-"""Pictures of a run: samples, curves, the test log, the confusion matrix, the mistakes.
-
-Each function draws one figure, saves it as PNG, and shows the same PNG if it runs in a notebook.
-"""
-
-from pathlib import Path
+"""Figures of runs: samples, curves, the test log, the confusion matrix, the mistakes."""
 
 import numpy as np
 import torch
@@ -11,35 +6,34 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import Dataset
 
-from common import write_whole
-from common.figures import png_bytes
-from mnist.history import Epoch
-from mnist.images import Images, misread
-from mnist.notebook import show_picture
+from mnist.history import Epoch, StoredRun
+from mnist.predictions import Predictions, misread
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
 
 
-def train_samples(data: Images, path: str | Path, columns: int = 12) -> None:
-    """Draw the first training images as they are, and three times as training sees them."""
-    indices = list(range(columns))
-    figure = Figure(figsize=(columns * 0.8, 3.9), layout="constrained")
-    axes = figure.subplots(4, columns)
-    rows = [data.images[indices]] + [data[indices][0] for _ in range(3)]
-    for row, images in zip(axes, rows, strict=True):
-        for ax, image in zip(row, images, strict=True):
+def train_samples(data: Dataset, columns: int = 12) -> Figure:
+    """Draw the first training images three times, as training sees them.
+
+    Args:
+        data: pairs of an image and its label.
+    """
+    figure = Figure(figsize=(columns * 0.8, 3), layout="constrained")
+    axes = figure.subplots(3, columns)
+    for row, name in zip(axes, ["first time", "second", "third"], strict=True):
+        for index, ax in enumerate(row):
+            image, label = data[index]
             _draw_digit(ax, image)
             ax.spines[:].set(visible=True, color="#dddddd")
-    for ax, label in zip(axes[0], data.labels[indices], strict=True):
-        ax.set_title(f"{label}", fontsize=11)
-    for ax, name in zip(axes[:, 0], ["original", "augmented", "again", "again"], strict=True):
-        ax.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+            axes[0, index].set_title(f"{int(label)}", fontsize=11)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
     figure.suptitle("Training images: augmented differently in every epoch", fontsize=12)
-    _save(figure, path)
+    return figure
 
 
-def curves(history: list[Epoch], path: str | Path) -> None:
+def curves(history: list[Epoch]) -> Figure:
     """Draw loss and accuracy after each epoch, in training and on the test set."""
     epochs = [row.epoch for row in history]
     figure = Figure(figsize=(10, 4), layout="constrained")
@@ -54,19 +48,18 @@ def curves(history: list[Epoch], path: str | Path) -> None:
         shown += accuracies[len(accuracies) // 4 :]
     loss.set(title="Loss", xlabel="epoch", ylabel="nats per image", yscale="log")
     accuracy.set(title="Accuracy", xlabel="epoch", ylabel="% of images right")
-    # The first epochs, far below, would press all that follows into one line.
-    lowest = np.nanmin(shown)
-    accuracy.set_ylim(bottom=lowest - 0.05 * (100 - lowest) - 0.01, top=100)
+    _look_from_above(accuracy, shown)
     for ax in (loss, accuracy):
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.grid(alpha=0.3)
         ax.legend(title="train: on augmented images, with dropout", title_fontsize=8)
-    _save(figure, path)
+    return figure
 
 
-def test_log(history: list[Epoch], path: str | Path) -> None:
+def test_log(history: list[Epoch]) -> Figure:
     """Draw the history as a table, its last epoch in bold."""
     header = ["epoch", "rate", "train loss", "train acc.", "test loss", "test acc.", "seconds"]
+    more = list(dict.fromkeys(name for row in history for name in row.more))
     cells = [
         [
             f"{row.epoch}",
@@ -76,13 +69,16 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
             f"{row.test_loss:.4f}",
             f"{row.test_accuracy:.2f} %",
             f"{row.seconds:.1f}",
+            *(f"{row.more[name]:.4f}" if name in row.more else "" for name in more),
         ]
         for row in history
     ]
-    figure = Figure(figsize=(8, 0.8 + 0.26 * len(cells)), layout="constrained")
+    figure = Figure(figsize=(8 + 1.2 * len(more), 0.8 + 0.26 * len(cells)), layout="constrained")
     ax = figure.subplots()
     ax.axis("off")
-    table = ax.table(cells, colLabels=header, cellLoc="right", colLoc="right", bbox=(0, 0, 1, 1))
+    table = ax.table(
+        cells, colLabels=header + more, cellLoc="right", colLoc="right", bbox=(0, 0, 1, 1)
+    )
     table.auto_set_font_size(False)
     for (row, _), cell in table.get_celld().items():
         cell.set(linewidth=0, facecolor="#f2f5f9" if row % 2 else "white")
@@ -91,18 +87,13 @@ def test_log(history: list[Epoch], path: str | Path) -> None:
         )
     last = history[-1]
     figure.suptitle(f"Test accuracy after the last epoch, {last.epoch}: {last.test_accuracy:.2f} %")
-    _save(figure, path)
+    return figure
 
 
-def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path) -> None:
-    """Draw how often each digit was taken for each other.
-
-    Args:
-        log_probabilities: tensor of shape (N, 10).
-        labels: true digits, int64 tensor of shape (N,).
-    """
-    predictions = log_probabilities.argmax(dim=1)
-    counts = torch.bincount(labels * 10 + predictions, minlength=100).view(10, 10).cpu().numpy()
+def confusion_matrix(predictions: Predictions) -> Figure:
+    """Draw how often each digit was taken for each other."""
+    answers = predictions.log_probabilities.argmax(dim=1)
+    counts = torch.bincount(predictions.labels * 10 + answers, minlength=100).view(10, 10).numpy()
     wrong = np.where(np.eye(10, dtype=bool), 0, counts)
     figure = Figure(figsize=(6.2, 6), layout="constrained")
     ax = figure.subplots()
@@ -113,18 +104,18 @@ def confusion_matrix(log_probabilities: Tensor, labels: Tensor, path: str | Path
             ax.text(predicted, true, count, ha="center", va="center", fontsize=9, weight=weight)
     ax.set(xlabel="predicted", ylabel="true digit", xticks=range(10), yticks=range(10))
     ax.set_title(f"{wrong.sum()} of {counts.sum():,} images wrong; colour: number of mistakes")
-    _save(figure, path)
+    return figure
 
 
-def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: int = 48) -> None:
+def mistakes(predictions: Predictions, most: int = 48) -> Figure:
     """Draw the misclassified images with label, prediction and confidence, most confident first.
 
     Args:
-        log_probabilities: of each image of `data`, in its order; shape (N, 10).
         most: how many to draw at most.
     """
-    confidence, predictions = log_probabilities.exp().max(dim=1)
-    wrong = misread(data, log_probabilities)
+    images, labels, log_probabilities = predictions
+    confidence, answers = log_probabilities.exp().max(dim=1)
+    wrong = misread(labels, log_probabilities)
     shown, columns = wrong[:most], 8
     rows = max(1, -(-len(shown) // columns))
     figure = Figure(figsize=(10, 0.7 + 1.5 * rows), layout="constrained")
@@ -132,18 +123,18 @@ def mistakes(data: Images, log_probabilities: Tensor, path: str | Path, most: in
     for ax in axes.flat:
         ax.axis("off")
     for ax, index in zip(axes.flat, shown, strict=False):
-        _draw_digit(ax, data.images[index])
+        _draw_digit(ax, images[index])
         ax.set_title(
-            f"{data.labels[index]} taken for {predictions[index]}\n{confidence[index]:.0%} sure",
+            f"{labels[index]} taken for {answers[index]}\n{confidence[index]:.0%} sure",
             fontsize=9,
             color=WRONG_COLOUR,
         )
     which = "All" if len(shown) == len(wrong) else f"The first {len(shown)} of"
     figure.suptitle(f"{which} {len(wrong)} mistakes, the most confident first")
-    _save(figure, path)
+    return figure
 
 
-def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: str | Path) -> None:
+def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor) -> Figure:
     """Draw your image, what the network sees of it, and the probability of each digit.
 
     Args:
@@ -162,16 +153,41 @@ def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor, path: st
     bars.bar(range(10), 100 * probabilities.numpy(), color=colours)
     bars.set(xticks=range(10), ylim=(0, 100), xlabel="digit", ylabel="probability, %")
     bars.set_title(f"a {best}, {probabilities[best]:.1%} sure")
-    _save(figure, path)
+    return figure
 
 
-def _draw_digit(ax: Axes, image: Tensor) -> None:
-    ax.imshow(image.squeeze().cpu().numpy(), cmap="gray_r")
+def accuracies(runs: list[StoredRun]) -> Figure:
+    """Draw the test accuracy of each run after each epoch."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    ax = figure.subplots()
+    shown = []
+    for before, run in zip([None, *runs], runs, strict=False):
+        if not run.history:
+            continue
+        values = [row.test_accuracy for row in run.history]
+        changes = ", ".join(before.changes(run)) if before else ""
+        label = f"{run.folder.name}: {values[-1]:.2f} %"
+        label += f", {changes[:50]}{'…' * (len(changes) > 50)}" if changes else ""
+        epochs = [row.epoch for row in run.history]
+        ax.plot(epochs, values, marker="o", markersize=4, label=label)
+        shown += values[len(values) // 4 :]
+    ax.set(title="Test accuracy of every run", xlabel="epoch", ylabel="% of images right")
+    if shown:
+        _look_from_above(ax, shown)
+        ax.legend(loc="lower right", fontsize=8)
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(alpha=0.3)
+    return figure
+
+
+def _look_from_above(ax: Axes, accuracies: list[float]) -> None:
+    """Show 100 % and these; earlier epochs, far below, would press the rest into one line."""
+    lowest = np.nanmin(accuracies)
+    ax.set_ylim(bottom=lowest - 0.05 * (100 - lowest) - 0.01, top=100)
+
+
+def _draw_digit(ax: Axes, image: Tensor | Image.Image) -> None:
+    pixels = image.cpu() if isinstance(image, Tensor) else image
+    ax.imshow(np.squeeze(np.asarray(pixels)), cmap="gray_r")
     ax.set(xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
-
-
-def _save(figure: Figure, path: str | Path) -> None:
-    png = png_bytes(figure)
-    write_whole(path, png)
-    show_picture(png)

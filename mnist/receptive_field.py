@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 
 
 class Block(NamedTuple):
@@ -19,28 +22,43 @@ class Block(NamedTuple):
 def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
     """Send a batch through a model, and see which pixels the middle of each block depends on.
 
-    Those are the pixels at which the gradient is not 0. The batch goes through a copy whose
-    weights are all above 0, so that no two paths cancel; it is random, so that a pooling, which
-    takes one pixel of each window, takes another one in each image.
+    A block is a module that the model itself calls, each time it does so. Its pixels are those at
+    which the gradient is not 0, in a copy in float64 with random weights that are all above 0, so
+    that no two paths cancel, and that have a mean of one over the inputs of a weight, so that
+    neither outputs nor gradients vanish. The batch is random, so that a pooling, which takes one
+    pixel of each window, takes another one in each image.
 
     Args:
         shape: of the batch: images, channels, height, width.
     """
-    copied = copy.deepcopy(model).cpu().eval()
+    generator = torch.Generator().manual_seed(0)
+    copied = copy.deepcopy(model).cpu().double().eval()
     with torch.no_grad():
-        for parameter in copied.parameters():
-            parameter.fill_(0.01)
-    names = {block: name for name, block in copied.named_children()}
-    outputs = {}
+        for name, tensor in copied.state_dict().items():
+            if tensor.ndim > 1:
+                random = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+                tensor.copy_((0.5 + random) / tensor[0].numel())
+            elif tensor.is_floating_point():  # biases and means 0; scales and variances 1
+                tensor.fill_(not name.endswith(("bias", "mean")))
+    names = {block: name for name, block in copied.named_modules()}
+    inside, outputs = [], []
 
-    def note(layer: nn.Module, _, output: Tensor) -> None:
-        if layer in names and isinstance(output, Tensor):
-            outputs[names[layer]] = output
+    def enter(layer: nn.Module, _) -> None:
+        inside.append(layer)
 
-    images = torch.rand(shape, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    with register_module_forward_hook(note):
+    def leave(layer: nn.Module, _, output: Tensor) -> None:
+        inside.pop()
+        if inside == [copied] and isinstance(output, Tensor):
+            outputs.append((names[layer], output))
+
+    images = torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
+    with (
+        register_module_forward_pre_hook(enter),
+        register_module_forward_hook(leave),
+        torch.random.fork_rng(devices=[]),
+    ):
         copied(images)
-    return [Block(name, tuple(it.shape), _seen(images, it)) for name, it in outputs.items()]
+    return [Block(name, tuple(it.shape), _seen(images, it)) for name, it in outputs]
 
 
 def _seen(images: Tensor, output: Tensor) -> tuple[int, int]:

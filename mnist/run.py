@@ -1,157 +1,278 @@
-"""The epochs of a run: one line of log each, saved, and resumed where a run was interrupted."""
+"""A run: its folder, its epochs, what is saved after each, and how it goes on after a stop."""
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
-from common import UserError
-from mnist.checkpoint import Checkpoint
-from mnist.guessing import Guessing
-from mnist.history import LOG_HEADER, Epoch, log_line, save_history
+from common import UserError, write_whole
+from mnist import code, trial
+from mnist.history import (
+    LOG_HEADER,
+    Epoch,
+    StoredRun,
+    log_line,
+    read_runs,
+    save_history,
+    write_start,
+)
 from mnist.notebook import progress_bar
-from mnist.weights import save_weights
+
+# These say where things are, not how the run goes.
+PLACES = ("data_dir", "output_dir", "resume", "own_image")
+
+_trained: WeakSet[nn.Module] = WeakSet()  # their weights are not those of a new network
 
 
-def fastest_precision(device: torch.device) -> str:
-    """The type in which a device computes the forward pass fastest at no cost in accuracy.
-
-    That is "bfloat16" on a CPU with instructions for it; "float32" on other CPUs, on GPUs, and
-    where PyTorch is too old to tell.
-    """
-    ask = getattr(torch.cpu, "get_capabilities", dict)
-    abilities = ask() if device.type == "cpu" else {}
-    return "bfloat16" if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else "float32"
-
-
-_trained: WeakSet[nn.Module] = WeakSet()  # in this process, by any run
+class LearnsNothing(UserError):
+    """The network guesses, and stays there."""
 
 
 class Run:
-    """The loop over the epochs, with everything around training and testing.
+    """The loop over the epochs, in a folder of its own below `output_dir`.
 
-    After every epoch the folder `output_dir` holds `history.csv`, one row per epoch; `net.pt`, the
-    model's state dict; and `checkpoint.pt`, from which the same loop resumes if it was interrupted.
-    An epoch that is no better than guessing is reported and does not overwrite a better one.
-    Ctrl-C or the stop button ends the loop but not the notebook; the model and the history are
-    then restored to the last saved epoch.
+    The same settings and code go on with the newest run that had them, if it is not whole, and
+    else show its results. Anything else that decides the result begins the next folder.
+
+    The folder holds `settings.json`, the code, and after every epoch `history.csv`, the weights
+    `net.pt` and `checkpoint.pt`. They are written when the loop asks for the next epoch or ends,
+    also by `break`, so that whatever the loop does after `record` belongs to the epoch. An epoch
+    that is no better than guessing is reported and does not overwrite a better one. Ctrl-C or the
+    stop button ends the loop but not the notebook; the model and the history are then restored to
+    the last saved epoch.
 
     ```
     with Run(settings, model, optimizer, scheduler, train_loader, test_loader) as run:
         for epoch in run.epochs():
-            trained = train(
-                model, device, train_loader, optimizer, scheduler, run.bar, run.precision
-            )
+            trained = train(model, device, train_loader, optimizer, scheduler, run.bar)
             tested = test(model, device, test_loader)
-            run.record(epoch, trained, tested)
+            run.record(trained, tested)
     ```
 
     Args:
-        settings: all settings of the run by name; of them `epochs`, `learning_rate`, `precision`,
-            `output_dir`, `resume` and `weights` are used. With `weights` there are no epochs.
+        settings: all settings of the run by name. It must have `epochs` and `output_dir`; if it
+            has no `precision`, `resume` or `weights`, these are "auto", True and empty. With
+            `weights`, a file that has been loaded into the model, there are no epochs.
+        scheduler: a schedule of the learning rate, or None.
 
     Attributes:
+        folder: where this run keeps everything.
         history: the epochs that are done, those from before an interruption too.
         bar: the progress bar, for `train` to move on; None if there is nothing to train.
         precision: the type for the forward pass in training, which a resumed run keeps.
 
     Raises:
-        UserError: on entering, if the checkpoint cannot be used; within, with the number of epochs
-            that were saved, if training ends in one (`Diverged`, `LearnsNothing`), if something
-            cannot be written, or if it is stopped by hand before the first epoch was saved.
+        UserError: if the network was trained before, or the folder cannot be written; within, with
+            the number of epochs that were saved, if training ends in one (`LearnsNothing`), if
+            something cannot be written, or if it is stopped by hand before an epoch was saved.
     """
 
     def __init__(
         self,
-        settings: dict[str, Any],
+        settings: Mapping[str, Any],
         model: nn.Module,
         optimizer: Optimizer,
-        scheduler: LRScheduler,
+        scheduler: LRScheduler | None,
         train_loader: DataLoader,
         test_loader: DataLoader,
     ) -> None:
-        self.settings, self.model, self.optimizer = settings, model, optimizer
-        self.output_dir = Path(settings["output_dir"])
-        self.total = 0 if settings["weights"] else settings["epochs"]
+        settings = {"precision": "auto", "resume": True, "weights": "", **settings}
+        self.model, self.optimizer, self.test_loader = model, optimizer, test_loader
+        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+        self.parts = {name: part for name, part in parts.items() if part is not None}
+        self.order = order_of(train_loader)
         self.steps = len(train_loader)
-        self.checkpoint = Checkpoint(
-            self.output_dir / "checkpoint.pt", settings, model, optimizer, scheduler, train_loader
-        )
-        self.guessing = Guessing(model, test_loader)
+        self.total = 0 if settings["weights"] else settings["epochs"]
         self.history: list[Epoch] = []
-        self.saved = self.epoch = 0
+        self.saved = 0  # epochs
+        self.ended = False
         self.bar: tqdm | None = None
+        self._find_folder(settings)
+        self.precision = getattr(torch, self.settings["precision"])
 
-    def __enter__(self) -> "Run":
-        self.precision_name = self.settings["precision"]
-        if self.total and self.settings["resume"] and self.checkpoint.path.exists():
-            self.history, self.precision_name = self.checkpoint.load()
-            self.saved = len(self.history)
-        elif self.precision_name == "auto":
-            self.precision_name = fastest_precision(next(self.model.parameters()).device)
-        self.precision = getattr(torch, self.precision_name)
-        if self.saved:
-            self._write_results()  # a kill may have come after the checkpoint was written
-        elif self.total and self.model in _trained:
+    def _find_folder(self, settings: dict[str, Any]) -> None:
+        deciding = {name: value for name, value in settings.items() if name not in PLACES}
+        deciding["starting_weights"] = trial.starting_weights(self.model)
+        if settings["weights"]:
+            digest = hashlib.md5(Path(settings["weights"]).read_bytes()).hexdigest()
+            deciding["weights"] += f" (md5 {digest[:8]})"
+            deciding["starting_weights"] = "as made"
+        if settings["precision"] == "auto":
+            device = next(self.model.parameters()).device
+            with _random_state_kept():
+                images, _ = next(iter(self.test_loader))
+            deciding["precision"] = trial.fastest_precision(self.model, images[:16].to(device))
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        new = StoredRun(Path(), deciding, parameters, code.collect(settings), [])
+
+        output_dir = Path(settings["output_dir"]).expanduser()
+        runs = read_runs(output_dir)
+        for old in reversed(runs if settings["resume"] else []):
+            if settings["precision"] == "auto":  # another machine may be faster in another one
+                deciding = deciding | {"precision": old.settings.get("precision")}
+            if not old.changes(new._replace(settings=deciding)):
+                self.folder, self.settings = old.folder, deciding
+                if self._goes_on():
+                    return
+                break
+        if self.total and self.model in _trained:
             raise UserError("this network has been trained already: run all cells from the top")
-        return self
+        self.settings = new.settings
+        self.folder = _begin(output_dir, new)
+        changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
+        print(f"run {self.folder.name}, in {self.folder}{changes}")
+
+    def _goes_on(self) -> bool:
+        """Take up the run of this folder where it was left; false where that cannot be."""
+        path, name = self.folder / "checkpoint.pt", f"run {self.folder.name}, in {self.folder}"
+        if not path.exists():
+            if self.total and self.model in _trained:
+                return False
+            print(f"{name}: nothing was trained so far" if self.total else name)
+            return True
+        try:
+            self._restore()
+        except Exception as error:  # of a damaged file, torch raises nearly anything
+            print(f"{path} is damaged ({type(error).__name__}): a new run begins")
+            return False
+        self._write_results()  # a kill may have come after the checkpoint was written
+        done = f"{self.saved} of {self.total} epochs are done"
+        if self.ended:
+            print(f"{name}, is whole: {done}. To train it anew, set resume=False, run all cells")
+        else:
+            print(f"{name}, goes on: {done}")
+        return True
 
     def epochs(self) -> Iterator[int]:
         """Give the numbers of the epochs that are left, counted from 1."""
         if self.total == 0:
             print("nothing to train: the weights were loaded from the file")
             return
-        done = f"{self.saved} of {self.total} epochs are done"
-        if self.saved == self.total:
-            print(f"{done}: nothing to train; to start over, set resume=False and run all cells")
-        else:
-            if self.saved:
-                print(f"{done}: resuming from {self.checkpoint.path}")
-            print(f"forward pass in training: {self.precision_name}")
+        if not self.ended:
+            print(f"forward pass in training: {self.settings['precision']}")
             self.bar = progress_bar(self.total * self.steps, done=self.saved * self.steps)
         print("\n".join([LOG_HEADER, *map(log_line, self.history)]))
-        for epoch in range(self.saved + 1, self.total + 1):
+        while not self.ended:
+            self.epoch = epoch = len(self.history) + 1
             self.bar.set_description(f"epoch {epoch} of {self.total}")
-            self.epoch, self.began = epoch, time.perf_counter()
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
+            self.began = time.perf_counter()
             _trained.add(self.model)
             yield epoch
+            if len(self.history) < epoch:
+                raise UserError("call run.record(trained, tested) at the end of the loop")
+            self.ended = epoch == self.total
+            self._save()
 
-    def record(self, epoch: int, trained: tuple[float, float], tested: tuple[float, float]) -> None:
-        """Print an epoch's line, and save the run.
+    def record(
+        self, trained: tuple[float, float], tested: tuple[float, float], **more: float
+    ) -> None:
+        """Print an epoch's line, and take it into the history.
 
         Args:
             trained: mean loss (nats per image) and accuracy (percent) in training.
             tested: the same on the test images.
+            more: other numbers by name, such as `f1=0.99`.
 
         Raises:
             LearnsNothing: after two epochs in a row that are no better than guessing, unless the
                 loss falls; says at which rate, and what to lower.
-            UserError: if something cannot be written.
         """
         seconds = time.perf_counter() - self.began
-        self.history.append(Epoch(epoch, self.learning_rate, *trained, *tested, seconds))
-        print(log_line(self.history[-1]))
-        if warning := self.guessing.warning(self.history, self.settings["learning_rate"]):
-            print(f"epoch {epoch}: {warning}")
-            if any(row.test_accuracy > self.guessing.accuracy for row in self.history):
-                return  # what was saved is better
-        self.checkpoint.save(self.history, self.precision_name)
-        self.saved = epoch
+        numbers = {name: float(value) for name, value in more.items()}
+        row = Epoch(self.epoch, self.learning_rate, *trained, *tested, seconds, more=numbers)
+        self.history.append(row)
+        print(log_line(row))
+        if row.test_accuracy <= self.accuracy_of_guessing:
+            self._warn_of_guessing()
+
+    def _warn_of_guessing(self) -> None:
+        last, peak = self.history[-1], self.settings.get("learning_rate", self.learning_rate)
+        words = (
+            f"{last.test_accuracy:.2f} % is no better than guessing, with learning_rate {peak:g} "
+            f"({last.learning_rate:.4f} at the start of the epoch)"
+        )
+        advice = "lower learning_rate or momentum"
+        if died := self._has_died():
+            words += ", and every image gets the same answer"
+        else:
+            advice += ", or raise a learning_rate close to 0"
+        before = self.history[-2] if len(self.history) > 1 else None
+        again = before and before.test_accuracy <= self.accuracy_of_guessing
+        if again and (died or last.train_loss >= before.train_loss):
+            raise LearnsNothing(f"{words}. {advice.capitalize()}")
+        print(f"epoch {self.epoch}: {words}. If this continues, {advice}")
+
+    @cached_property
+    def accuracy_of_guessing(self) -> float:
+        """The accuracy, in percent, of always answering the most frequent digit."""
+        with _random_state_kept():
+            labels = torch.cat([labels for _, labels in self.test_loader])
+        return 100 * labels.bincount().max().item() / len(labels)
+
+    @torch.no_grad()
+    def _has_died(self) -> bool:
+        """Whether every image gets the same answer: no ReLU of some layer passes anything on."""
+        self.model.eval()
+        device = next(self.model.parameters()).device
+        with _random_state_kept():
+            answers = torch.cat([self.model(images.to(device)) for images, _ in self.test_loader])
+        return bool((answers - answers[0]).abs().max() < 1e-4)
+
+    def _save(self) -> None:
+        accuracies = [row.test_accuracy for row in self.history]
+        if accuracies[-1] <= self.accuracy_of_guessing < max(accuracies):
+            return  # what was saved is better
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        state |= {"history": [vars(row) for row in self.history], "ended": self.ended}
+        state |= {name: take() for name, (take, _) in self._random_numbers().items()}
+        write_whole(self.folder / "checkpoint.pt", _as_bytes(state))
+        self.saved = len(self.history)
         self._write_results()
 
     def _write_results(self) -> None:
-        save_history(self.history, self.output_dir / "history.csv")
-        save_weights(self.model, self.output_dir / "net.pt")
+        save_history(self.history, self.folder / "history.csv")
+        write_whole(self.folder / "net.pt", _as_bytes(self.model.state_dict()))
+
+    def _restore(self) -> None:
+        """Put everything back as this run has last saved it."""
+        path = self.folder / "checkpoint.pt"
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        history = [Epoch(**row) for row in state["history"]]
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        for name, (_, put_back) in self._random_numbers().items():
+            if name in state:
+                put_back(state[name])
+        self.history, self.saved, self.ended = history, len(history), state["ended"]
+        _trained.add(self.model)
+
+    def _random_numbers(self) -> dict[str, tuple[Callable[[], Tensor], Callable[[Tensor], None]]]:
+        """How to take and put back the state of each source of random numbers."""
+        sources = {"random": (torch.get_rng_state, torch.set_rng_state)}
+        if self.order is not None:
+            sources["order"] = self.order.get_state, self.order.set_state
+        if torch.cuda.is_available():
+            sources["cuda"] = torch.cuda.get_rng_state, torch.cuda.set_rng_state
+        if torch.backends.mps.is_available():
+            sources["mps"] = torch.mps.get_rng_state, torch.mps.set_rng_state
+        return sources
+
+    def __enter__(self) -> "Run":
+        return self
 
     def __exit__(
         self,
@@ -161,17 +282,77 @@ class Run:
     ) -> bool:
         if self.bar is not None:
             self.bar.close()
+        if error is None and len(self.history) > self.saved and not self.ended:  # by `break`
+            self.ended = True
+            self._save()
         if isinstance(error, UserError):
             raise kind(
-                f"epoch {self.epoch}: {error}; completed epochs in {self.output_dir}: {self.saved}"
+                f"epoch {self.epoch}: {error}; completed epochs in {self.folder}: {self.saved}"
             ) from None
         if isinstance(error, KeyboardInterrupt):
-            if not self.checkpoint.saved:
+            if not self.saved:
                 raise UserError("stopped before the first epoch was saved") from None
-            again = "run all cells again" if self.settings["resume"] else "set resume=True"
-            print(f"stopped in epoch {self.epoch} of {self.total}: {again} to go on")
+            again = "run all cells again, with resume=True, to go on"
+            print(f"stopped in epoch {self.epoch} of {self.total}: {again}")
         elif error is not None:
             return False
-        if self.checkpoint.saved:  # of an epoch that was not saved, nothing is left in the model
-            self.history = self.checkpoint.restore()
+        if self.saved:  # of an epoch that was not saved, nothing is left in the model
+            self._restore()
+        trial.remember_start(self.model)
         return True
+
+
+def _begin(output_dir: Path, run: StoredRun) -> Path:
+    """Make the next folder, with what the run begins with already in it."""
+    prepared = output_dir / f".new-{time.time_ns()}"
+    write_start(prepared, run)
+    numbers = [int(it.name) for it in output_dir.iterdir() if it.name.isdecimal()]
+    number = max(numbers, default=0) + 1
+    while True:
+        try:
+            return prepared.rename(output_dir / str(number))
+        except OSError:  # another process was faster
+            number += 1
+
+
+def _as_bytes(content: dict[str, Any]) -> bytes:
+    file = BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+def _random_state_kept() -> AbstractContextManager:
+    """Reading images in here leaves the random state as it was: looking changes no result."""
+    return torch.random.fork_rng(devices=[])
+
+
+def order_of(loader: DataLoader) -> torch.Generator | None:
+    """The generator that decides a loader's order of images; None if it has none of its own.
+
+    PyTorch's samplers without one draw from the global random state, which is saved too. Prints
+    a warning for a loader that keeps its state elsewhere. Transforms that draw from Python's or
+    NumPy's random numbers cannot be repeated either.
+    """
+    sampler = loader.batch_sampler or loader.sampler
+    while hasattr(sampler, "sampler"):
+        sampler = sampler.sampler
+    if loader.num_workers and loader.persistent_workers:
+        print("persistent_workers: a resumed run will augment the images differently")
+    if not isinstance(sampler, SequentialSampler) and not hasattr(sampler, "generator"):
+        print("the sampler has no generator: a resumed run may see the images in another order")
+    return getattr(sampler, "generator", None)
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load weights, a state dict such as the `net.pt` of a run, into the model.
+
+    Raises:
+        UserError: if the file does not exist or has no weights of this model.
+    """
+    try:
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception:  # of a damaged file, torch raises nearly anything
+        raise UserError(
+            f"{path} does not exist, is damaged, or has no weights of this network"
+        ) from None
+    _trained.add(model)

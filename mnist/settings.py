@@ -1,9 +1,12 @@
 """The settings of a run, checked before it begins."""
 
+import ast
+import difflib
 import math
+import re
 import tempfile
-from collections.abc import Mapping
-from os.path import isfile
+from collections.abc import Iterable, Mapping
+from os.path import expanduser, isfile
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +21,18 @@ _FROM_1 = (int, "a whole number, 1 or more", lambda value: value >= 1)
 _BELOW_1 = (float, "a number from 0 to just under 1", lambda value: 0 <= value < 1)
 _FROM_0 = (float, "a number, 0 or more", lambda value: 0 <= value < math.inf)
 _PRECISIONS = ("auto", "float32", "bfloat16")
+_SWITCH = (bool, "True or False", lambda value: True)
 _FOLDER = (str, "the name of a folder", lambda value: value != "")
+_PATHS = ("weights", "own_image", "data_dir", "output_dir")
 _RULES = {
     "epochs": _FROM_1,
     "batch_size": _FROM_1,
     "learning_rate": (float, "a number above 0", lambda value: 0 < value < math.inf),
+    "warmup": (float, "a number from 0 to 1", lambda value: 0 <= value <= 1),
     "momentum": _BELOW_1,
+    "nesterov": _SWITCH,
     "weight_decay": _FROM_0,
+    "clip": (float, "a number above 0; inf clips nothing", lambda value: value > 0),
     "dropout": _BELOW_1,
     "rotation": _FROM_0,
     "scale": _BELOW_1,
@@ -33,13 +41,13 @@ _RULES = {
     "precision": (str, '"auto", "float32" or "bfloat16"', lambda value: value in _PRECISIONS),
     "seed": (int, "a whole number, 0 or more", lambda value: 0 <= value < 2**63),
     "validation_size": (int, "a whole number from 0 to 59999", lambda value: 0 <= value < 60000),
-    "resume": (bool, "True or False", lambda value: True),
+    "resume": _SWITCH,
     "weights": (
         str,
         "the name of an existing file, or empty",
-        lambda value: not value or isfile(value),
+        lambda value: not value or isfile(expanduser(value)),
     ),
-    "own_image": (str, "the name of an existing file", isfile),
+    "own_image": (str, "the name of an existing file", lambda value: isfile(expanduser(value))),
     "data_dir": _FOLDER,
     "output_dir": _FOLDER,
 }
@@ -49,15 +57,19 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Check every setting of a run before the run begins.
 
     Args:
-        values: the settings by name, among others such as the notebook's `globals()`.
+        values: the settings by name, among others such as the notebook's `globals()`. Where `In`,
+            the cells that ran, has one of papermill's parameters, these must be settings too.
 
     Returns:
-        The settings alone.
+        The settings alone, with `~` in paths written out.
 
     Raises:
-        SettingsError: if one is not there, of the wrong kind or out of its range, or if nothing
-            can be written to `output_dir`.
+        SettingsError: if one is not there, of the wrong kind or out of its range, if a parameter
+            is no setting, or if nothing can be written to `output_dir`.
     """
+    for cell in values.get("In", []):
+        if cell.startswith("# Parameters\n"):  # as papermill begins the cell that it puts in
+            _refuse_unknown(node.targets[0].id for node in ast.parse(cell).body)
     for name, (kind, wanted, fits) in _RULES.items():
         if name not in values:
             raise SettingsError(f"{name} is not set: it must be {wanted}")
@@ -65,7 +77,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         accepted = (int, float) if kind is float else (kind,)
         if type(value) not in accepted or not fits(value):
             raise SettingsError(f"{name} must be {wanted}, not {value!r}")
-    output_dir = Path(values["output_dir"])
+    settings = {name: values[name] for name in _RULES}
+    settings |= {name: expanduser(settings[name]) for name in _PATHS}
+    output_dir = Path(settings["output_dir"])
     try:
         output_dir.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=output_dir).close()
@@ -73,4 +87,15 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         raise SettingsError(
             f"output_dir {str(output_dir)!r} cannot be written: {error.strerror}"
         ) from None
-    return {name: values[name] for name in _RULES}
+    return settings
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    for name in names:
+        if name not in _RULES:
+            # Of a short form such as "lr", the setting with these initials is the nearest.
+            initials = {"".join(re.findall(r"(?:^|_)(.)", it)): it for it in _RULES if "_" in it}
+            (near,) = difflib.get_close_matches(name, [*_RULES, *initials], 1) or [""]
+            near = initials.get(near, near)
+            advice = f"did you mean {near}?" if near else f"there are {', '.join(_RULES)}"
+            raise SettingsError(f"there is no setting {name}: {advice}")

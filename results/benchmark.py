@@ -28,15 +28,15 @@ from tqdm import tqdm
 import utils
 from common import UserError, write_whole
 from common.figures import png_bytes
-from mnist import dataset
+from mnist import dataset, trial
 from mnist.history import LOG_HEADER, Epoch, log_line, save_history
-from mnist.run import fastest_precision
-from model import IMAGE_SHAPE, Net
+from model import Net
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 BATCH_SIZE = 256
 EPOCHS = 19
+CLIP = 2.0
 PAIRS = 3
 EPOCH_IMAGES, LEVER_IMAGES = 60_000, 60 * BATCH_SIZE
 
@@ -141,12 +141,20 @@ def measure(pipelines: list[Pipeline], count: int) -> list[Measurement]:
         utils.keep_freed_memory()
     for pipeline in pipelines:
         torch.manual_seed(1)
-        model = utils.place(Net(0.3), CPU) if pipeline.channels_last else Net(0.3)
+        model = utils.prepare(Net(0.3), CPU) if pipeline.channels_last else Net(0.3)
         optimizer = make_optimizer(model)
         make = own_data if pipeline.own_loader else classic_data
-        name = fastest_precision(CPU) if pipeline.fastest_precision else "float32"
+        name = (
+            trial.fastest_precision(model, torch.rand(16, *utils.IMAGE_SHAPE))
+            if pipeline.fastest_precision
+            else "float32"
+        )
         precision = getattr(torch, name)
-        train = partial(utils.train, precision=precision) if pipeline.own_loop else classic_train
+        train = (
+            partial(utils.train, precision=precision, clip=CLIP)
+            if pipeline.own_loop
+            else classic_train
+        )
         train(model, CPU, make(4 * BATCH_SIZE), optimizer)
         loader = make(count)
         began = time.perf_counter()
@@ -180,7 +188,7 @@ def multiply_adds() -> int:
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             layer.register_forward_hook(add)
-    model(torch.zeros(1, *IMAGE_SHAPE))
+    model(torch.zeros(1, *utils.IMAGE_SHAPE))
     return total
 
 

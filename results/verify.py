@@ -8,7 +8,7 @@ from torchvision import transforms
 
 import utils
 from common import UserError, relative
-from mnist.weights import load_weights
+from mnist.run import load_weights
 from model import Net
 
 WEIGHTS = Path(__file__).resolve().parent / "net.pt"
@@ -23,14 +23,14 @@ def verify(data_dir: str | Path) -> float:
     Raises:
         dataset.DataError: if MNIST cannot be fetched.
     """
-    utils.keep_freed_memory()
     cpu = torch.device("cpu")
+    utils.keep_freed_memory()
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
     _, test_data = utils.load_mnist(data_dir, cpu, transform, transform)
     loader = utils.make_loader(test_data, batch_size=1000)
     model = Net()
     load_weights(model, WEIGHTS)
-    _, accuracy = utils.test(utils.place(model, cpu), cpu, loader)
+    _, accuracy = utils.test(utils.prepare(model, cpu), cpu, loader)
     name = relative(WEIGHTS)
     print(f"weights from {name}: {accuracy:.2f} % of {len(test_data):,} images right")
     return accuracy

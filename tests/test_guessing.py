@@ -4,9 +4,9 @@ import re
 
 import pytest
 import torch
+from mnist.guessing import LearnsNothing
 
 import utils
-from mnist.guessing import LearnsNothing
 from mnist.history import read_history
 from tests.digits import CPU, TEST_COUNT, TrainingRun
 

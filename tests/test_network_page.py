@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mnist.weights import save_weights
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
@@ -22,7 +23,6 @@ from common import UserError, relative
 from mnist.__main__ import main
 from mnist.own_image import mnist_like
 from mnist.page import write_page
-from mnist.weights import save_weights
 from model import Net
 from tests.digits import CPU, ROOT
 from tests.test_page import contrast

@@ -8,17 +8,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from mnist.checkpoint import Checkpoint, order_of
+from mnist.fingerprint import bare
+from mnist.weights import load_weights
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, TensorDataset
 
 import mnist.run
 import utils
 from common import UserError, write_whole
 from mnist import dataset, fingerprint
-from mnist.checkpoint import Checkpoint, order_of
-from mnist.fingerprint import bare
 from mnist.history import LOG_HEADER, read_history
 from mnist.settings import SettingsError
-from mnist.weights import load_weights
 from model import Net
 from tests.digits import ROOT, TrainingRun, md5_sums
 

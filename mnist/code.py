@@ -1,0 +1,229 @@
+"""The code that a result depends on: found, kept beside the result, and compared.
+
+A line of a notebook counts if it sets something that the last cell, the one that trains, uses,
+directly or through other lines; of files, those of the project that these lines import. What only
+prints or draws does not count, nor do comments, docstrings and formatting.
+"""
+
+import ast
+import difflib
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from symtable import SymbolTable, symtable
+
+from IPython import get_ipython
+from IPython.core.inputtransformer2 import TransformerManager
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ("mnist", "common")  # they stand behind every run and are not what a learner changes
+LINES = "notebook.py"  # the name under which the lines of a notebook or a script are kept
+
+
+def is_local(file: Path) -> bool:
+    """Whether a file is the learner's own: in the project, and neither a tool nor installed."""
+    inside = file.is_relative_to(ROOT) and not file.is_relative_to(sys.prefix)
+    return inside and file.relative_to(ROOT).parts[0] not in TOOLS
+
+
+def forget_imports() -> None:
+    """Have the learner's own files read again when they are imported the next time."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if name != "__main__" and file and is_local(Path(file)):
+            del sys.modules[name]
+
+
+def collect(settings: Iterable[str]) -> dict[str, str]:
+    """Give the code that decides the result of the cell that is running, or of the script.
+
+    Args:
+        settings: names whose values decide it too, but are compared as values.
+
+    Returns:
+        The text of each file by its path in the project, and of the notebook's or the script's
+        lines under the name `LINES`.
+    """
+    shell = get_ipython()
+    script = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    if shell is not None:
+        cells = shell.user_ns["In"]
+    elif is_local(script):
+        cells = [script.read_text(encoding="utf-8")]
+    else:
+        cells = [""]
+    lines = relevant_lines(cells, settings)
+    code = {LINES: "\n".join(lines) + "\n"}
+    found = [imported(ast.parse(code[LINES]), ROOT)]
+    while found:
+        for file in found.pop():
+            name = file.relative_to(ROOT).as_posix()
+            if name not in code:
+                code[name] = file.read_text(encoding="utf-8")
+                found.append(imported(ast.parse(code[name]), file.parent))
+    return code
+
+
+def relevant_lines(cells: list[str], settings: Iterable[str]) -> list[str]:
+    """Give all statements of the last cell, and those of earlier ones that it depends on."""
+    *earlier, last = [statements(cell) for cell in cells]
+    settings, kept = set(settings), last
+    names = needed(last, set()) - settings
+    for node in reversed([node for cell in earlier for node in cell]):
+        if (_symbols(node)[0] | changed(node)) & names or _seeds(node):
+            kept = [node, *kept]
+            names = needed([node], names) - settings
+    return [ast.unparse(node) for node in kept]
+
+
+def statements(cell: str) -> list[ast.stmt]:
+    """Split a cell into its statements; one that is no Python has none.
+
+    Lines such as `%pip` are translated, and a first line such as `%%time` is left out.
+    """
+    if cell.startswith("%%"):
+        cell = cell.partition("\n")[2]
+    try:
+        return ast.parse(TransformerManager().transform_cell(cell)).body
+    except SyntaxError:
+        return []
+
+
+def needed(nodes: Iterable[ast.stmt], after: set[str]) -> set[str]:
+    """The names that must be set before some statements, given those needed after them."""
+    for node in reversed(list(nodes)):
+        if isinstance(node, ast.With):
+            inner = needed(node.body, after)
+            for item in reversed(node.items):
+                if item.optional_vars is not None:
+                    inner -= _symbols(item.optional_vars)[0]
+                inner |= _symbols(item.context_expr)[1]
+            after = inner
+        elif isinstance(node, ast.For):
+            inner = needed(node.body, after) - _symbols(node.target)[0]
+            after = after | inner | needed(node.orelse, after) | _symbols(node.iter)[1]
+        elif isinstance(node, (ast.If, ast.While)):
+            branches = needed(node.body, after) | needed(node.orelse, after)
+            after = branches | _symbols(node.test)[1]
+        elif isinstance(node, ast.Try):
+            after = after | _symbols(node)[1]
+        else:
+            written, read = _symbols(node)
+            after = (after - written) | read
+    return after
+
+
+def _symbols(node: ast.stmt | ast.expr) -> tuple[set[str], set[str]]:
+    """The names that a piece of code may set, and those that it takes from around it."""
+    text = ast.unparse(node)
+    if isinstance(getattr(node, "ctx", None), ast.Store):  # a target, as after `for` or `as`
+        text += " = 0"
+    table = symtable(text, LINES, "exec")
+
+    def read(table: SymbolTable) -> set[str]:
+        own = {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())
+        }
+        return own.union(*map(read, table.get_children()))
+
+    symbols = table.get_symbols()
+    written = {it.get_name() for it in symbols if it.is_assigned() or it.is_imported()}
+    return written, read(table)
+
+
+def changed(node: ast.stmt) -> set[str]:
+    """The names whose objects a statement changes: by their attributes, items or methods in place.
+
+    Methods in place are those whose name ends in `_`, as PyTorch has it.
+    """
+    found = set()
+    for part in ast.walk(node):
+        if isinstance(part, (ast.Attribute, ast.Subscript)):
+            in_place = isinstance(part, ast.Attribute) and re.search("[^_]_$", part.attr)
+            if in_place or not isinstance(part.ctx, ast.Load):
+                found.add(_root(part))
+    return found
+
+
+def _seeds(node: ast.stmt) -> bool:
+    """Whether a statement sets a random seed, on which all that follows depends."""
+    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
+    return any("seed" in getattr(function, "attr", "") for function in calls)
+
+
+def _root(node: ast.expr) -> str:
+    while not isinstance(node, ast.Name):
+        node = getattr(node, "value", None) or getattr(node, "func", None)
+        if node is None:
+            return ""
+    return node.id
+
+
+def imported(tree: ast.Module, folder: Path) -> list[Path]:
+    """The learner's own files that a piece of code imports.
+
+    Args:
+        folder: where the code lies, for imports such as `from . import blocks`.
+    """
+    files = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules, base = [alias.name for alias in node.names], ROOT
+        elif isinstance(node, ast.ImportFrom):
+            package = f"{node.module}." if node.module else ""
+            modules = [package + alias.name for alias in node.names]
+            base = [ROOT, folder, *folder.parents][node.level]
+        else:
+            continue
+        for parts in (module.split(".") for module in modules):
+            for end in range(1, len(parts) + 1):
+                path = base.joinpath(*parts[:end])
+                files += [path.with_name(f"{path.name}.py"), path / "__init__.py"]
+    return [file for file in files if file.is_file() and is_local(file)]
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Name what differs between the code of two runs, such as "model.py: 2 lines".
+
+    Of a notebook's lines, what they set is named; of the one that trains, "the training loop".
+    """
+    named = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = (_bare(code.get(name, "")) for code in (old, new))
+        if before == after:
+            continue
+        if name == LINES:
+            labelled = [_labelled(code.get(name, "")) for code in (old, new)]
+            labels = dict.fromkeys([*labelled[1], *labelled[0]])
+            differing = [it for it in labels if labelled[0].get(it) != labelled[1].get(it)]
+            named += differing or ["the order of the notebook's lines"]
+        else:
+            marks = [line[0] for line in difflib.unified_diff(before, after, n=0)][2:]
+            count = max(marks.count("+"), marks.count("-"))
+            named.append(f"{name}: {count} line{'s' * (count != 1)}")
+    return named
+
+
+def _labelled(text: str) -> dict[str, list[list[str]]]:
+    """Sort statements by what they set; each without comments and formatting."""
+    by_label = {}
+    for node in statements(text):
+        bare = _bare(ast.unparse(node))
+        trains = any(getattr(part, "attr", "") == "epochs" for part in ast.walk(node))
+        label = "the training loop" if trains else ", ".join(sorted(_symbols(node)[0])) or bare[0]
+        by_label.setdefault(label, []).append(bare)
+    return by_label
+
+
+def _bare(text: str) -> list[str]:
+    """The lines of code without comments, docstrings and formatting."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
+                node.body[0] = ast.Pass()
+    return ast.unparse(tree).splitlines()
