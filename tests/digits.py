@@ -46,7 +46,7 @@ class TrainingRun:
     """A run of a few epochs on the small data, as the notebook sets it up."""
 
     def __init__(self, data_dir, output_dir, seed=1, epochs=1, learning_rate=0.05, resume=True):
-        utils.keep_freed_memory()
+        utils.choose_device()  # which keeps freed memory
         torch.manual_seed(seed)
         plain = transforms.Compose([utils.to_unit_range, utils.normalise])
         moved = [utils.to_unit_range, utils.RandomAffine(7, 0.07, 0.1, 1.4), utils.normalise]
@@ -66,7 +66,7 @@ class TrainingRun:
     def use(self, model):
         """Train this model."""
         settings = self.settings
-        self.model = utils.place(model, CPU)
+        self.model = utils.prepare(model, CPU)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(), lr=settings["learning_rate"], momentum=0.9
         )
@@ -78,12 +78,13 @@ class TrainingRun:
         """Train as the notebook's loop does; gives the history."""
         parts = (self.model, self.optimizer, self.scheduler, self.train_loader, self.test_loader)
         with Run(self.settings, *parts) as run:
-            for epoch in run.epochs():
+            self.folder = run.folder
+            for _ in run.epochs():
                 trained = utils.train(
                     self.model, CPU, self.train_loader, self.optimizer, self.scheduler,
-                    run.bar, run.precision,
+                    run.bar, run.precision, clip=2.0,
                 )  # fmt: skip
-                run.record(epoch, trained, utils.test(self.model, CPU, self.test_loader))
+                run.record(trained, utils.test(self.model, CPU, self.test_loader))
         return run.history
 
     def weights(self):
