@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from symtable import SymbolTable, symtable
+from typing import NamedTuple
 
 from IPython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
@@ -45,14 +46,12 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
         The text of each file by its path in the project, and of the notebook's or the script's
         lines under the name `LINES`.
     """
-    shell = get_ipython()
     script = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
-    if shell is not None:
-        cells = shell.user_ns["In"]
-    elif is_local(script):
+    shell = get_ipython()
+    if is_local(script):
         cells = [script.read_text(encoding="utf-8")]
     else:
-        cells = [""]
+        cells = shell.user_ns["In"] if shell else [""]
     lines = relevant_lines(cells, settings)
     code = {LINES: "\n".join(lines) + "\n"}
     found = [imported(ast.parse(code[LINES]), ROOT)]
@@ -66,15 +65,27 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
 
 
 def relevant_lines(cells: list[str], settings: Iterable[str]) -> list[str]:
-    """Give all statements of the last cell, and those of earlier ones that it depends on."""
+    """Give all statements of the last cell, and those of earlier ones that it depends on.
+
+    The names in a function's body are looked up when it is called: what counts is how they were
+    set at last. So the search is repeated until no function brings further names.
+    """
     *earlier, last = [statements(cell) for cell in cells]
-    settings, kept = set(settings), last
-    names = needed(last, set()) - settings
-    for node in reversed([node for cell in earlier for node in cell]):
-        if (_symbols(node)[0] | changed(node)) & names or _seeds(node):
-            kept = [node, *kept]
-            names = needed([node], names) - settings
-    return [ast.unparse(node) for node in kept]
+    before = [node for cell in earlier for node in cell]
+    in_functions = set()
+    while True:
+        kept, names = last, needed(last, in_functions) - set(settings)
+        seeded = set()
+        for node in reversed(before):
+            seeds = _seeds(node) - seeded
+            if (_symbols(node).written | changed(node)) & names or seeds:
+                kept = [node, *kept]
+                names = needed([node], names) - set(settings)
+                seeded |= seeds
+        found = set().union(*(_symbols(node).later for node in kept))
+        if found <= in_functions:
+            return [ast.unparse(node) for node in kept]
+        in_functions |= found
 
 
 def statements(cell: str) -> list[ast.stmt]:
@@ -84,8 +95,10 @@ def statements(cell: str) -> list[ast.stmt]:
     """
     if cell.startswith("%%"):
         cell = cell.partition("\n")[2]
+    text = TransformerManager().transform_cell(cell)
     try:
-        return ast.parse(TransformerManager().transform_cell(cell)).body
+        symtable(text, LINES, "exec")
+        return ast.parse(text).body
     except SyntaxError:
         return []
 
@@ -94,44 +107,51 @@ def needed(nodes: Iterable[ast.stmt], after: set[str]) -> set[str]:
     """The names that must be set before some statements, given those needed after them."""
     for node in reversed(list(nodes)):
         if isinstance(node, ast.With):
-            inner = needed(node.body, after)
+            after = needed(node.body, after)
             for item in reversed(node.items):
                 if item.optional_vars is not None:
-                    inner -= _symbols(item.optional_vars)[0]
-                inner |= _symbols(item.context_expr)[1]
-            after = inner
+                    after = after - _symbols(item.optional_vars).written
+                after = after | _symbols(item.context_expr).read
         elif isinstance(node, ast.For):
-            inner = needed(node.body, after) - _symbols(node.target)[0]
-            after = after | inner | needed(node.orelse, after) | _symbols(node.iter)[1]
+            body = needed(node.body, after) - _symbols(node.target).written
+            after = after | body | needed(node.orelse, after) | _symbols(node.iter).read
         elif isinstance(node, (ast.If, ast.While)):
             branches = needed(node.body, after) | needed(node.orelse, after)
-            after = branches | _symbols(node.test)[1]
+            after = branches | _symbols(node.test).read
         elif isinstance(node, ast.Try):
-            after = after | _symbols(node)[1]
+            after = after | _symbols(node).read
         else:
-            written, read = _symbols(node)
-            after = (after - written) | read
+            after = (after - _symbols(node).written) | _symbols(node).read
     return after
 
 
-def _symbols(node: ast.stmt | ast.expr) -> tuple[set[str], set[str]]:
-    """The names that a piece of code may set, and those that it takes from around it."""
+class Symbols(NamedTuple):
+    """The names that a piece of code may set, takes from around it, and takes when called."""
+
+    written: set[str]
+    read: set[str]
+    later: set[str]
+
+
+def _symbols(node: ast.stmt | ast.expr) -> Symbols:
     text = ast.unparse(node)
     if isinstance(getattr(node, "ctx", None), ast.Store):  # a target, as after `for` or `as`
         text += " = 0"
-    table = symtable(text, LINES, "exec")
+    found = Symbols(set(), set(), set())
 
-    def read(table: SymbolTable) -> set[str]:
-        own = {
-            symbol.get_name()
-            for symbol in table.get_symbols()
-            if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())
-        }
-        return own.union(*map(read, table.get_children()))
+    def look(table: SymbolTable, called_later: bool) -> None:
+        for symbol in table.get_symbols():
+            top = table.get_type() == "module"
+            if top and (symbol.is_assigned() or symbol.is_imported()):
+                found.written.add(symbol.get_name())
+            if symbol.is_referenced() and (top or symbol.is_global()):
+                (found.later if called_later else found.read).add(symbol.get_name())
+        for inner in table.get_children():
+            at_once = inner.get_type() == "class" or inner.get_name().endswith(("comp", "expr"))
+            look(inner, called_later or not at_once)
 
-    symbols = table.get_symbols()
-    written = {it.get_name() for it in symbols if it.is_assigned() or it.is_imported()}
-    return written, read(table)
+    look(symtable(text, LINES, "exec"), False)
+    return found
 
 
 def changed(node: ast.stmt) -> set[str]:
@@ -148,10 +168,10 @@ def changed(node: ast.stmt) -> set[str]:
     return found
 
 
-def _seeds(node: ast.stmt) -> bool:
-    """Whether a statement sets a random seed, on which all that follows depends."""
+def _seeds(node: ast.stmt) -> set[str]:
+    """The functions by which a statement sets random seeds; the last call of each decides."""
     calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
-    return any("seed" in getattr(function, "attr", "") for function in calls)
+    return {ast.unparse(it) for it in calls if "seed" in getattr(it, "attr", "")}
 
 
 def _root(node: ast.expr) -> str:
@@ -213,7 +233,9 @@ def _labelled(text: str) -> dict[str, list[list[str]]]:
     for node in statements(text):
         bare = _bare(ast.unparse(node))
         trains = any(getattr(part, "attr", "") == "epochs" for part in ast.walk(node))
-        label = "the training loop" if trains else ", ".join(sorted(_symbols(node)[0])) or bare[0]
+        label = (
+            "the training loop" if trains else ", ".join(sorted(_symbols(node).written)) or bare[0]
+        )
         by_label.setdefault(label, []).append(bare)
     return by_label
 
@@ -222,8 +244,7 @@ def _bare(text: str) -> list[str]:
     """The lines of code without comments, docstrings and formatting."""
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                node.body[0] = ast.Pass()
-    return ast.unparse(tree).splitlines()
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return [line for line in ast.unparse(tree).splitlines() if line]

@@ -67,9 +67,10 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         SettingsError: if one is not there, of the wrong kind or out of its range, if a parameter
             is no setting, or if nothing can be written to `output_dir`.
     """
-    for cell in values.get("In", []):
-        if cell.startswith("# Parameters\n"):  # as papermill begins the cell that it puts in
-            _refuse_unknown(node.targets[0].id for node in ast.parse(cell).body)
+    # Papermill begins the cell that it puts in with these words.
+    injected = [cell for cell in values.get("In", []) if cell.startswith("# Parameters\n")]
+    for cell in injected[-1:]:
+        _refuse_unknown(node.targets[0].id for node in ast.parse(cell).body)
     for name, (kind, wanted, fits) in _RULES.items():
         if name not in values:
             raise SettingsError(f"{name} is not set: it must be {wanted}")

@@ -78,7 +78,8 @@ def soak_training(kills: int, generator: random.Random, folder: Path) -> tuple[i
                 bar.update()
             runs += 1
             ended = process.exitcode == 0 and torch.load(output_dir / "end.pt")
-            lost += ended is False or not torch.equal(ended, expected)
+            anew = (output_dir / "2").exists()  # after what was taken for damage, or for a change
+            lost += anew or ended is False or not torch.equal(ended, expected)
     return killed, lost
 
 
@@ -300,30 +301,21 @@ def damaged(content: bytes, generator: random.Random) -> bytes:
 
 
 def soak_data(count: int, generator: random.Random, folder: Path) -> tuple[int, int]:
-    """Damage MNIST's files; lost is what the checksum passes or the reader does not name."""
+    """Damage MNIST's files; lost is what the checksum passes."""
     from tqdm import tqdm
 
     from mnist import dataset
     from tests.digits import md5_sums, write_digits
 
-    raw = folder / "data" / "MNIST" / "raw"
-    write_digits(raw)
-    whole, lost = md5_sums(raw), 0
+    write_digits(folder / "raw")
+    dataset.MD5 = md5_sums(folder / "raw")
+    lost = 0
     for _ in tqdm(range(count), desc="data files damaged"):
-        path = raw / generator.choice(list(dataset.MD5))
+        path = folder / "raw" / generator.choice(list(dataset.MD5))
         content = path.read_bytes()
         path.write_bytes(damaged(content, generator))
-        dataset.MD5 = whole
-        noticed = dataset.missing(raw) == [path.name] or path.read_bytes() == content
-        dataset.MD5 = md5_sums(raw)  # as in a folder of one's own, where only the reader can tell
-        try:
-            dataset.read(folder / "data")
-            named = True
-        except dataset.DataError as error:
-            named = "\n" not in str(error) and str(raw) in str(error)
-        except Exception:
-            named = False
-        lost += not (noticed and named)
+        noticed = dataset.missing(folder / "raw") == [path.name] or path.read_bytes() == content
+        lost += not noticed
         path.write_bytes(content)
     return count, lost
 
@@ -342,7 +334,7 @@ def main() -> int:
     rows = []
     for name, soak, count in (
         ("workbooks mutilated, then checked", soak_workbooks, arguments.workbooks),
-        ("data files damaged, then read", soak_data, arguments.files),
+        ("data files damaged, then checked", soak_data, arguments.files),
         ("training runs killed, then resumed", soak_training, arguments.kills),
     ):
         folder = Path(tempfile.mkdtemp(prefix="soak-"))

@@ -4,10 +4,10 @@ import re
 
 import pytest
 import torch
-from mnist.guessing import LearnsNothing
 
 import utils
 from mnist.history import read_history
+from mnist.run import LearnsNothing
 from tests.digits import CPU, TEST_COUNT, TrainingRun
 
 
@@ -51,7 +51,7 @@ def test_a_high_rate_learns_or_says_so(rate, small_mnist, tmp_path, capsys):
     warned = re.search(r"^epoch \d: .*learning_rate", capsys.readouterr().out, re.MULTILINE)
     assert (accuracy > 90) is (rate == 0.1)
     assert (bool(warned), bool(message)) == ((False, False) if rate == 0.1 else (True, True))
-    facts = rf"epoch \d: \d+\.\d\d % .*learning_rate {rate:g} .*momentum.* {tmp_path}: \d"
+    facts = rf"epoch \d: \d+\.\d\d % .*learning_rate {rate:g} .*momentum.* {run.folder}: \d"
     assert rate == 0.1 or re.fullmatch(facts, message)
 
 
@@ -65,12 +65,12 @@ def test_a_network_that_dies_is_stopped_and_leaves_what_it_had_learned(
     assert len(re.findall(r"^epoch \d: ", capsys.readouterr().out, re.MULTILINE)) == 1
 
     kept = TrainingRun(small_mnist, tmp_path)
-    kept.model.load_state_dict(torch.load(tmp_path / "net.pt", weights_only=True))
-    history = read_history(tmp_path / "history.csv")
+    kept.model.load_state_dict(torch.load(run.folder / "net.pt", weights_only=True))
+    history = read_history(run.folder / "history.csv")
     assert len(history) == 1
     _, accuracy = utils.test(kept.model, CPU, kept.test_loader)
     assert accuracy == history[-1].test_accuracy > 20
-    checkpoint = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    checkpoint = torch.load(run.folder / "checkpoint.pt", weights_only=True)
     assert len(checkpoint["history"]) == 1
 
 
@@ -83,7 +83,7 @@ def test_one_epoch_of_guessing_is_told_and_forgiven(small_mnist, tmp_path, capsy
     assert [row.epoch for row in history] == [1, 2, 3]
     assert "epoch 2: " in capsys.readouterr().out
     assert history[-1].test_accuracy > history[1].test_accuracy + 30
-    assert read_history(tmp_path / "history.csv") == history
+    assert read_history(run.folder / "history.csv") == history
 
 
 def test_a_slow_start_is_no_death(small_mnist, tmp_path, capsys):

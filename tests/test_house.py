@@ -1,43 +1,71 @@
-"""The layout of the repository: what is in its root, and which part may import which."""
+"""The layout of the repository: what is in its root, and which module may import which."""
 
 import ast
 import subprocess
+from graphlib import TopologicalSorter
 
 import pytest
 
 from tests.digits import ROOT
 
-# The project's own packages and modules that each part may import.
-ROOMS = {
-    "common": {"common"},
-    "mnist": {"mnist", "common"},
-    "mnist/__main__.py": {"mnist", "common", "model", "utils"},  # the command uses them
-    "backprop": {"backprop", "common"},
-    "model.py": set(),
-    "utils.py": {"mnist", "common"},
-}
-OWN = {"common", "mnist", "backprop", "model", "utils", "results", "tests"}
-
-
-def imported(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module.partition(".")[0]
+FILES = [
+    ROOT / "model.py",
+    ROOT / "utils.py",
+    *(path for part in ("common", "mnist", "backprop") for path in (ROOT / part).rglob("*.py")),
+]
 
 
 def name_of(path):
-    return path.relative_to(ROOT).as_posix()
+    """The name under which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_imports_run_one_way(room):
-    files = [ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py"))
-    files = [path for path in files if path == ROOT / room or name_of(path) not in ROOMS]
-    assert files
-    for path in files:
-        assert set(imported(path)) & OWN <= ROOMS[room], path
+def imported(path, modules):
+    """The modules that a file imports, in its functions too, as far down as it names them."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            longer = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name in modules else node.module for name in longer)
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """What each of the project's modules imports of all that is in the repository."""
+    modules = {name_of(path): path for path in FILES}
+    own = {*modules, "tests", "results"}
+    return {
+        name: {it for it in imported(path, modules) if it in own or it.split(".")[0] in own}
+        for name, path in modules.items()
+    }
+
+
+def part_of(name):
+    """Common, backprop, or else the MNIST part."""
+    first = name.partition(".")[0]
+    return first if first in ("common", "backprop") else "mnist"
+
+
+def test_imports_run_in_no_circle(graph):
+    TopologicalSorter(graph).prepare()
+
+
+def test_the_two_parts_share_common_alone(graph):
+    for name, others in graph.items():
+        assert {part_of(other) for other in others} <= {part_of(name), "common"}, name
+
+
+def test_what_stands_behind_a_network_does_not_know_it(graph):
+    for name, others in graph.items():
+        if name.startswith("mnist") and name != "mnist.__main__":
+            assert not others & {"utils", "model"}, name
+
+
+def test_the_project_does_without_tests_and_results(graph):
+    assert set().union(*graph.values()) <= set(graph)
 
 
 def test_the_root_holds_two_python_files():

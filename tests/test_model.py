@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+import utils
 from model import Net
 
 TABLE = """\
@@ -54,6 +55,11 @@ def test_parameter_count():
     assert sum(parameter.numel() for parameter in Net().parameters()) == 17_466
 
 
+def test_any_network_for_any_image_is_summarised(capsys):
+    utils.summarise(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(48, 10)), (3, 4, 4))
+    assert "Total params: 490" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_summary_leaves_no_trace(training, capsys):
     net = Net().train(training)
@@ -68,7 +74,7 @@ def test_summary_leaves_no_trace(training, capsys):
 
 def test_summary_runs_on_a_copy_on_the_cpu_whatever_the_device(monkeypatch):
     runs = []
-    monkeypatch.setattr("model.summary", lambda *args, **kwargs: runs.append((args, kwargs)))
+    monkeypatch.setattr(utils, "summary", lambda *args, **kwargs: runs.append((args, kwargs)))
     net = Net()
     net.summary()
     (copied, shape), options = runs[0]

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from mnist.weights import save_weights
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
-from torchvision import transforms
+from torchvision import datasets, transforms
 
 import utils
 from common import UserError, relative
 from mnist.__main__ import main
+from mnist.dataset import ImageBatches
 from mnist.own_image import mnist_like
 from mnist.page import write_page
 from model import Net
@@ -82,11 +82,8 @@ def shaken(model):
 @pytest.fixture(scope="module")
 def images(digits):
     """The small data's test images."""
-    raw = digits / "MNIST" / "raw"
-    pixels, labels = utils.dataset._read_pair(
-        raw / "t10k-images-idx3-ubyte", raw / "t10k-labels-idx1-ubyte"
-    )
-    return utils.ImageBatches(pixels, labels, TRANSFORM)
+    data = datasets.MNIST(digits, train=False)
+    return ImageBatches(data.data.unsqueeze(1), data.targets, TRANSFORM)
 
 
 @pytest.fixture(scope="module")
@@ -742,7 +739,7 @@ def test_poor_weights_do_not_make_the_page_grow_without_end(page_of, images, loo
     model = shaken(Net())
     noise = torch.randint(0, 256, (300, 1, 28, 28), dtype=torch.uint8)
     wrong = (log_probabilities(model, noise).argmax(dim=1) + 1) % 10
-    data = utils.ImageBatches(noise, wrong, TRANSFORM)
+    data = ImageBatches(noise, wrong, TRANSFORM)
     write_page(tmp_path / "page.html", model, data, log_probabilities(model, noise))
     look = "return [MISTAKES.length, document.getElementById('mistakes-title').textContent]"
     ((count, told),) = look_around(tmp_path / "page.html", [("pixel=0.0.0.0", look)])
@@ -869,7 +866,7 @@ def test_a_network_that_is_a_chain_for_the_first_image_alone_is_refused(images, 
     ],
 )
 def test_a_transform_that_the_page_could_not_repeat_is_refused(change, images, tmp_path):
-    data = utils.ImageBatches(
+    data = ImageBatches(
         images.images, images.labels, lambda pixels: change(utils.to_unit_range(pixels))
     )
     with pytest.raises(UserError, match="transform"):
@@ -886,7 +883,7 @@ def test_the_network_stays_as_it_is(images, tmp_path):
 
 
 def test_the_command_writes_the_page_of_ones_own_weights(small_mnist, tmp_path, capsys):
-    save_weights(shaken(Net()), tmp_path / "net.pt")
+    torch.save(shaken(Net()).state_dict(), tmp_path / "net.pt")
     words = ["page", "--weights", str(tmp_path / "net.pt"), "--out", str(tmp_path / "mine.html")]
     assert main([*words, "--data", str(small_mnist)]) == 0
     assert (tmp_path / "mine.html").stat().st_size < 250_000

@@ -34,6 +34,14 @@ def test_the_drawn_digits_are_recognised(digit, inverted, trained):
     assert probabilities[digit] > 0.9
 
 
+def test_a_transform_of_pil_images_classifies_as_one_of_batches(trained):
+    digit = mnist_like(draw_digit(4))
+    of_one = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    torch.testing.assert_close(
+        classify(trained, CPU, of_one, digit), classify(trained, CPU, TRANSFORM, digit)
+    )
+
+
 @pytest.mark.parametrize("light", [False, True])
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_a_digit_on_a_transparent_background(mode, light, trained, tmp_path):

@@ -33,11 +33,67 @@ class Branches(nn.Module):
         (nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), nn.Conv2d(2, 2, 3, dilation=2)), [3, 11]),
         (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1)), [3, 28]),
         (nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), [28, 28]),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1)), [28, 28, 28]),
         (Branches(), [3, 5, 5]),
     ],
 )
 def test_other_networks(model, sees):
     assert [block.sees for block in trace(model, (8, 1, 28, 28))] == [(it, it) for it in sees]
+
+
+@pytest.mark.parametrize(
+    ("paddings", "sides"),
+    [([1] * 20, [28] * 20), ([0, 1] * 10, [side for side in range(26, 6, -2) for _ in (0, 1)])],
+)
+def test_twenty_convolutions_in_a_chain_see_two_pixels_more_each_up_to_the_whole(paddings, sides):
+    layers = [
+        nn.Conv2d(1 if index == 0 else 4, 4, 3, padding=padding)
+        for index, padding in enumerate(paddings)
+    ]
+    blocks = trace(nn.Sequential(*layers), (4, 1, 28, 28))
+    assert [block.shape for block in blocks] == [(4, 4, side, side) for side in sides]
+    assert [block.sees for block in blocks] == [(it, it) for it in [*range(3, 29, 2), *[28] * 7]]
+
+
+class Repeated(nn.Module):
+    """One convolution used four times."""
+
+    def __init__(self):
+        super().__init__()
+        self.blur = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, images):
+        for _ in range(4):
+            images = self.blur(images)
+        return images
+
+
+class Listed(nn.Module):
+    """Blocks in a list that has no forward of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(1, 1, size, padding="same"), nn.ReLU()) for size in (3, 5)
+        )
+        self.end = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, images):
+        for block in self.blocks:
+            images = block(images)
+        return self.end(images)
+
+
+@pytest.mark.parametrize(
+    ("model", "rows"),
+    [
+        (Repeated(), [("blur", 3), ("blur", 5), ("blur", 7), ("blur", 9)]),
+        (Listed(), [("blocks.0", 3), ("blocks.1", 7), ("end", 28)]),
+    ],
+)
+def test_each_call_of_a_module_by_the_network_itself_is_a_row(model, rows):
+    blocks = trace(model, (8, 1, 28, 28))
+    assert [(block.name, block.sees) for block in blocks] == [(n, (s, s)) for n, s in rows]
 
 
 def test_height_and_width_differ():

@@ -12,8 +12,11 @@ def good(tmp_path):
         "epochs": 1,
         "batch_size": 256,
         "learning_rate": 1,
+        "warmup": 0.2,
         "momentum": 0.9,
+        "nesterov": True,
         "weight_decay": 1e-4,
+        "clip": 2.0,
         "dropout": 0,
         "rotation": 7.0,
         "scale": 0.07,
@@ -41,7 +44,12 @@ def good(tmp_path):
         ("learning_rate", 0, "above 0"),
         ("learning_rate", float("nan"), "above 0"),
         ("learning_rate", float("inf"), "above 0"),
+        ("warmup", 1.1, "from 0 to 1"),
+        ("warmup", -0.1, "from 0 to 1"),
         ("momentum", 1.0, "from 0 to just under 1"),
+        ("nesterov", 1, "True or False"),
+        ("clip", 0, "above 0"),
+        ("clip", float("nan"), "above 0"),
         ("dropout", 1.5, "from 0 to just under 1"),
         ("dropout", -0.1, "from 0 to just under 1"),
         ("weight_decay", -1, "0 or more"),
@@ -76,6 +84,50 @@ def test_an_unwritable_output_dir_is_named(tmp_path, good):
 def test_good_settings_are_taken_from_among_others_and_leave_only_the_folder(tmp_path, good):
     assert check_settings({"np": object(), **good, "image": None}) == good
     assert list((tmp_path / "new" / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("clip", float("inf")), ("warmup", 0), ("warmup", 1), ("momentum", 0)]
+)
+def test_a_setting_may_be_at_its_limit(name, value, good):
+    assert check_settings(good | {name: value})[name] == value
+
+
+def test_the_home_folder_is_written_out_in_all_paths(tmp_path, monkeypatch, good):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("net.pt", "own.png"):
+        (tmp_path / name).touch()
+    paths = {"weights": "net.pt", "own_image": "own.png", "data_dir": "data", "output_dir": "runs"}
+    settings = check_settings(good | {name: f"~/{path}" for name, path in paths.items()})
+    assert settings == good | {name: str(tmp_path / path) for name, path in paths.items()}
+    assert (tmp_path / "runs").is_dir()
+
+
+INJECTED = "# Parameters\nepochs = 1\n{} = 3\n"
+
+
+def test_parameters_of_papermill_may_be_settings(good):
+    assert check_settings(good | {"In": ["", "x = 1", INJECTED.format("seed")]}) == good
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("weight", "did you mean weights?"),
+        ("epoch", "did you mean epochs?"),
+        ("lr", "did you mean learning_rate?"),
+        ("bs", "did you mean batch_size?"),
+        ("foo_bar_baz", "there are epochs, batch_size, "),
+    ],
+)
+def test_a_parameter_that_is_no_setting_is_refused_with_the_nearest(name, advice, good):
+    with pytest.raises(SettingsError) as error:
+        check_settings(good | {"In": ["", INJECTED.format(name)]})
+    assert str(error.value).startswith(f"there is no setting {name}: {advice}")
+
+
+def test_cells_that_papermill_did_not_put_in_may_set_anything(good):
+    assert check_settings(good | {"In": ["", "foo_bar_baz = 3", "%pip list", "1 +"]}) == good
 
 
 def test_a_setting_that_was_deleted_is_named(good):

@@ -1,12 +1,18 @@
-"""Device, data and training: augmentation, loaders, schedule, train, test and fit."""
+"""Device, data, network and training: what S6.ipynb calls; and what appears in its cells."""
 
 from itertools import chain
 
 import pytest
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import nn
+from torch.optim import lr_scheduler
+from torchvision.transforms import Compose, ToTensor, v2
 
 import utils
+from common import UserError
+from common.figures import png_bytes
 from mnist import notebook
 from mnist.history import LOG_HEADER, log_line, read_history
 from model import Net
@@ -36,10 +42,13 @@ def indices_of(loader, data):
     ("cuda", "mps", "expected"),
     [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
 )
-def test_device_order(cuda, mps, expected, monkeypatch):
+def test_device_order_and_only_a_cpu_keeps_its_memory(cuda, mps, expected, monkeypatch):
+    kept = []
+    monkeypatch.setattr(utils, "keep_freed_memory", lambda: kept.append("memory"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert utils.choose_device() == torch.device(expected)
+    assert kept == ["memory"] * (expected == "cpu")
 
 
 @pytest.mark.parametrize("library", [object(), OSError("no such library")])
@@ -107,6 +116,37 @@ def test_validation_images_come_out_of_the_training_set(small_mnist, data):
     assert torch.equal(validation_data.images, again.images)
 
 
+AFFINE = utils.RandomAffine(7.0, 0.07, 0.1, 1.4)
+
+
+@pytest.mark.parametrize("name", ["train_transform", "test_transform"])
+@pytest.mark.parametrize("fails", [Compose([ToTensor(), utils.normalise]), lambda images: 1 / 0])
+def test_a_transform_that_takes_no_batch_is_refused(fails, name, small_mnist):
+    transforms = {"train_transform": identity, "test_transform": identity, name: fails}
+    with pytest.raises(UserError, match=f"{name} must take a batch.*utils.to_unit_range") as error:
+        utils.load_mnist(small_mnist, CPU, **transforms)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("transform", "warned"),
+    [
+        (v2.RandomAffine(20), True),
+        (AFFINE, False),
+        (Compose([AFFINE, utils.normalise]), False),
+        (identity, False),
+    ],
+)
+def test_a_transform_that_moves_all_images_alike_is_warned_of(
+    transform, warned, small_mnist, capsys
+):
+    transform = Compose([utils.to_unit_range, transform])
+    state = torch.get_rng_state()
+    utils.load_mnist(small_mnist, CPU, transform, utils.to_unit_range)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert ("train_transform changes all images" in capsys.readouterr().out) is warned
+
+
 def test_normalise_gives_mean_0_and_deviation_1():
     black_and_white = torch.tensor([[0, 255]], dtype=torch.uint8)
     normalised = utils.normalise(utils.to_unit_range(black_and_white))
@@ -117,7 +157,7 @@ def test_augmentation_is_per_image_and_keeps_shape_and_range(data):
     torch.manual_seed(0)
     image = utils.to_unit_range(data[0].images[:1])
     copies = image.expand(32, -1, -1, -1)
-    augmented = utils.RandomAffine(7.0, 0.07, 0.1, 1.4)(copies)
+    augmented = AFFINE(copies)
     assert augmented.shape == copies.shape
     assert augmented.min() >= 0
     assert augmented.max() <= 1
@@ -162,6 +202,42 @@ def test_scale_is_a_share_of_the_size():
     assert area.min() == pytest.approx(100 * 0.8**2, rel=0.03)
 
 
+# --- Network ------------------------------------------------------------------------------
+
+
+class Linear(nn.Module):
+    """One linear layer, which answers with logits where it is told to."""
+
+    def __init__(self, logits_in_training=False, logits_in_testing=False):
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+        self.logits = {True: logits_in_training, False: logits_in_testing}
+
+    def forward(self, images):
+        logits = self.linear(images.flatten(1))
+        return logits if self.logits[self.training] else logits.log_softmax(dim=1)
+
+
+def test_device_threads_and_memory_order_are_printed(capsys):
+    model = Linear()
+    assert utils.prepare(model, CPU) is model
+    printed = f"device: cpu, {torch.get_num_threads()} threads, channels last\n"
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize("logits_in", [(True, False), (False, True)])
+def test_answers_are_looked_at_in_both_modes(logits_in):
+    with pytest.raises(UserError, match="gives logits"):
+        utils.prepare(Linear(*logits_in), CPU)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_first_look_leaves_mode_and_gradients_as_they_are(training):
+    model = utils.prepare(Linear().train(training), CPU)
+    assert model.training is training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 # --- Training -----------------------------------------------------------------------------
 
 
@@ -172,30 +248,75 @@ def test_fit_learns_and_saves_what_it_learned(small_mnist, tmp_path, capsys):
     assert [row.epoch for row in history] == [1, 2, 3, 4]
     assert history[-1].train_loss < history[0].train_loss - 0.5
     assert history[-1].test_accuracy > 50
-    assert read_history(tmp_path / "run" / "history.csv") == history
+    assert read_history(run.folder / "history.csv") == history
     assert printed[-5:] == [LOG_HEADER, *map(log_line, history)]
 
     loaded = Net()
-    loaded.load_state_dict(torch.load(tmp_path / "run" / "net.pt", weights_only=True))
+    loaded.load_state_dict(torch.load(run.folder / "net.pt", weights_only=True))
     loss, accuracy = utils.test(loaded, CPU, run.test_loader)
     assert accuracy == history[-1].test_accuracy
     assert loss == pytest.approx(history[-1].test_loss, rel=1e-5)
 
 
-@pytest.mark.parametrize(("brightness", "longer"), [(100.0, True), (0.05, False)])
-def test_only_a_gradient_longer_than_2_is_shortened(brightness, longer):
+@pytest.mark.parametrize(
+    ("brightness", "options", "shortened"),
+    [(100.0, {"clip": 2.0}, True), (0.05, {"clip": 2.0}, False), (100.0, {}, False)],
+)
+def test_only_a_gradient_longer_than_clip_is_shortened(brightness, options, shortened):
     """A step of plain SGD at rate 1 is the gradient, with the sign turned."""
     torch.manual_seed(0)
     images, labels = brightness * torch.rand(50, 1, 28, 28), torch.arange(50) % 10
-    layer = torch.nn.Linear(784, 10, bias=False)
-    model = torch.nn.Sequential(torch.nn.Flatten(), layer, torch.nn.LogSoftmax(dim=1))
+    layer = nn.Linear(784, 10, bias=False)
+    model = nn.Sequential(nn.Flatten(), layer, nn.LogSoftmax(dim=1))
     before = layer.weight.detach().clone()
     (gradient,) = torch.autograd.grad(F.nll_loss(model(images), labels), layer.weight)
-    utils.train(model, CPU, [(images, labels)], torch.optim.SGD(model.parameters(), lr=1.0))
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    utils.train(model, CPU, [(images, labels)], optimizer, **options)
     norm = gradient.norm().item()
-    assert (norm > 2) is longer
-    expected = 2 * gradient / norm if longer else gradient
+    assert (norm > 2) is (brightness > 1)
+    expected = 2 * gradient / norm if shortened else gradient
     torch.testing.assert_close(before - layer.weight.detach(), expected, rtol=1e-3, atol=1e-7)
+
+
+@pytest.fixture
+def three_steps():
+    """Train for three steps with a schedule, made for the optimizer; gives the schedule."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    batches = [(torch.rand(4, 1, 28, 28), torch.arange(4))] * 3
+
+    def train(make):
+        scheduler = make(optimizer)
+        utils.train(model, CPU, batches, optimizer, scheduler)
+        return scheduler
+
+    return train
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda optimizer: lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
+        lambda optimizer: lr_scheduler.OneCycleLR(optimizer, 0.1, 9),
+        lambda optimizer: lr_scheduler.CyclicLR(optimizer, 0.01, 0.1),
+    ],
+)
+def test_a_schedule_of_batches_goes_on_with_each(make, three_steps):
+    assert three_steps(make).last_epoch == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("StepLR", [2]),
+        ("ExponentialLR", [0.9]),
+        ("CosineAnnealingLR", [9]),
+        ("ReduceLROnPlateau", []),
+    ],
+)
+def test_a_schedule_of_epochs_is_refused(name, arguments, three_steps):
+    with pytest.raises(UserError, match=f"{name} counts epochs"):
+        three_steps(lambda optimizer: getattr(lr_scheduler, name)(optimizer, *arguments))
 
 
 def test_bfloat16_changes_the_steps_a_little_and_leaves_the_weights_in_float32(data):
@@ -260,8 +381,35 @@ def test_test_weighs_every_image_alike(data):
     assert loss == pytest.approx(F.nll_loss(log_probabilities, test_data.labels).item(), rel=1e-5)
     right = (log_probabilities.argmax(1) == test_data.labels).float().mean().item()
     assert accuracy == pytest.approx(100 * right)
-    predicted = utils.predict(model, CPU, utils.make_loader(test_data, 50))
-    torch.testing.assert_close(predicted, log_probabilities)
+    images, labels, answers = utils.predict(model, CPU, utils.make_loader(test_data, 50))
+    torch.testing.assert_close(answers, log_probabilities)
+    assert torch.equal(images, test_data.transform(test_data.images))
+    assert torch.equal(labels, test_data.labels)
+
+
+class Remembering(nn.Module):
+    """Keeps a statistic of the last images that it was tested on."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(784, 10)
+        self.register_buffer("scale", torch.ones(1))
+
+    def forward(self, images):
+        if not self.training:
+            self.scale = images.mean() + 1
+        return F.log_softmax(self.linear(images.flatten(1)) * self.scale, dim=1)
+
+
+@pytest.mark.parametrize("look", [utils.test, utils.predict])
+def test_a_network_that_keeps_something_in_testing_can_be_trained_afterwards(look, data):
+    for part in data:
+        part.transform = utils.to_unit_range
+    model = Remembering()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    look(model, CPU, utils.make_loader(data[1], 50))
+    assert model.scale > 1
+    utils.train(model, CPU, utils.make_loader(data[0], 300), optimizer)
 
 
 @pytest.mark.parametrize("steps", [1, 5, 10, 100])
@@ -279,6 +427,107 @@ def test_one_cycle_rises_for_a_fifth_and_falls_to_0(steps):
     if steps == 100:
         assert rates[9] == pytest.approx(0.05)
         assert rates[60] == pytest.approx(0.05)
+
+
+def test_a_warmup_of_a_fifth_rises_as_it_always_did_for_any_number_of_steps():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    for steps in range(1, 5001):
+        (factor,) = utils.one_cycle(optimizer, steps).lr_lambdas
+        rise = max(1, steps // 5)
+        assert [factor(0), factor(rise - 1)] == [1 / rise, 1]
+        assert factor(rise) == (steps - rise) / max(1, steps - rise)
+
+
+@pytest.mark.parametrize(("warmup", "peak"), [(0, 0), (0.5, 4), (1, 9)])
+def test_warmup_is_the_share_of_the_steps_in_which_the_rate_rises(warmup, peak):
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+    (factor,) = utils.one_cycle(optimizer, 10, warmup).lr_lambdas
+    factors = [factor(step) for step in range(11)]
+    assert max(factors) == factors[peak] == 1
+    assert sorted(factors[: peak + 1]) == factors[: peak + 1]
+    assert factors[10] == 0
+
+
+# --- In a notebook's cell -----------------------------------------------------------------
+
+
+@pytest.fixture
+def cell(monkeypatch):
+    """What is displayed, in a notebook."""
+    displayed = []
+    monkeypatch.setattr(notebook, "display", displayed.append)
+    monkeypatch.setattr(notebook, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
+    return displayed
+
+
+def test_a_figure_is_drawn_once_and_shown_as_it_is_saved(cell, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(notebook, "png_bytes", lambda it: drawn.append(it) or png_bytes(it))
+    saved, shown = Figure(), Figure(figsize=(1, 1))
+    notebook.show(saved, tmp_path / "new" / "figure.png")
+    notebook.show(shown)
+    assert drawn == [saved, shown]
+    assert (tmp_path / "new" / "figure.png").read_bytes() == png_bytes(saved)
+    assert [image.data for image in cell] == [png_bytes(saved), png_bytes(shown)]
+
+
+def test_outside_of_a_notebook_a_figure_is_only_saved(tmp_path, monkeypatch):
+    displayed = []
+    monkeypatch.setattr(notebook, "display", displayed.append)
+    notebook.show(Figure(), str(tmp_path / "figure.png"))
+    assert (tmp_path / "figure.png").stat().st_size > 0
+    assert displayed == []
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(UserError("no room"), ": no room\n"), (ValueError("a\n  b"), ": ValueError: a b\n")],
+)
+def test_what_fails_in_an_attempt_is_told_in_one_line_and_the_rest_goes_on(error, told, capsys):
+    done = []
+    with notebook.attempt("The page"):
+        done.append("before")
+        raise error
+    with notebook.attempt("The rest"):
+        done.append("after")
+    assert done == ["before", "after"]
+    printed = capsys.readouterr().out
+    assert printed.startswith("The page ")
+    assert printed.endswith(told)
+    assert printed.count("\n") == 1
+
+
+def test_a_stop_by_hand_ends_an_attempt():
+    with pytest.raises(KeyboardInterrupt), notebook.attempt("The page"):
+        raise KeyboardInterrupt
+
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+
+
+class Broken(nn.Module):
+    def __init__(self, dropout):
+        super().__init__()
+        self.layer = nn.Dropout("0.3")
+
+
+def test_arguments_that_net_does_not_take_are_told_in_one_line():
+    told = r"^[^\n]*unexpected keyword argument 'dropout'[^\n]* Net\(\)$"
+    with pytest.raises(UserError, match=told), notebook.MakingNet():
+        Plain(dropout=0.3)
+
+
+def test_an_error_within_the_constructor_passes_as_it_is():
+    with pytest.raises(TypeError), notebook.MakingNet():
+        Broken(dropout=0.3)
+
+
+def test_a_net_that_is_made_is_there():
+    with notebook.MakingNet():
+        model = Plain()
+    assert isinstance(model, Plain)
 
 
 def test_the_bar_in_a_notebook_changes_one_output(monkeypatch):

@@ -1,0 +1,179 @@
+"""The code that a result depends on: which lines and files count, and how a change is named."""
+
+import sys
+
+import pytest
+
+from mnist import code
+
+SETTINGS = {"epochs", "rate"}
+NOTEBOOK = [
+    "import torch\ntorch.manual_seed(1)\nfrom nets import Net\nimport matplotlib.pyplot as plt",
+    "epochs = 3\nrate = 0.1",
+    "def augment(images):\n    return images + strength",
+    "strength = 0.5",
+    "data = load(augment)",
+    "model = Net()\nprint(model)",
+    "for epoch in Run(model).epochs():\n    train(model, data, rate)",
+]
+
+
+def lines(cells):
+    return code.relevant_lines(cells, SETTINGS)
+
+
+def with_line(line, before):
+    """The notebook with a cell of one line before a cell, counted from its start."""
+    return [*NOTEBOOK[:before], line, *NOTEBOOK[before:]]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        "plt.imshow(data[0][0])",
+        "images, labels = next(iter(data))\nplt.imshow(images[0])",
+        "model",
+        "model.summary()",
+        "print(sum(p.numel() for p in model.parameters()))",
+        "for p in model.parameters():\n    print(p.shape)",
+        "loss, accuracy = test(model, data)",
+        "%matplotlib inline",
+        "!ls",
+        "this is no Python",
+        "import pandas as pd",
+    ],
+)
+def test_a_look_does_not_count(look):
+    assert lines(with_line(look, 6)) == lines(NOTEBOOK)
+
+
+@pytest.mark.parametrize(
+    ("line", "before"),
+    [
+        ("data = clean(data)", 6),
+        ("data.labels[0] = 3", 6),
+        ("data.transform = None", 6),
+        ("del data[7]", 6),
+        ("model.fc = torch.nn.Linear(3, 4)", 6),
+        ("model.fc.bias.zero_()", 6),
+        ("for p in list(model.parameters()):\n    model.scale = p", 6),
+        ("if epochs > 2:\n    model = None", 6),
+        ("strength += 1", 4),
+        ("def train(model, data, rate): ...", 1),
+        ("torch.manual_seed(7)", 6),
+        ("np.random.seed(7)", 6),
+        ("%%time\ndata = clean(data)", 6),
+        ("(model := torch.compile(model))", 6),
+    ],
+)
+def test_what_changes_something_that_training_uses_counts(line, before):
+    added = set(lines(with_line(line, before))) - {*lines(NOTEBOOK), "import torch"}
+    assert len(added) == 1
+
+
+def test_values_of_settings_are_left_to_the_settings():
+    assert not [line for line in lines(NOTEBOOK) if line.startswith(("epochs", "rate"))]
+
+
+def test_lines_that_lead_to_training_through_others_count_and_imports_of_them():
+    assert lines(NOTEBOOK)[2:4] == ["from nets import Net", NOTEBOOK[2]]
+    assert "strength = 0.5" in lines(NOTEBOOK)
+
+
+def test_running_all_cells_again_is_no_change():
+    assert lines(NOTEBOOK + NOTEBOOK) == lines(NOTEBOOK)
+
+
+def test_the_last_version_of_a_cell_counts():
+    edited = [*NOTEBOOK[:3], "strength = 0.7", *NOTEBOOK[4:]]
+    assert lines(NOTEBOOK + edited) == lines(edited)
+    late = [*NOTEBOOK[:6], "strength = 0.7", NOTEBOOK[6]]  # which the function reads when called
+    assert "strength = 0.7" in lines(late)
+    assert "strength = 0.5" not in lines(late)
+
+
+def test_names_that_the_last_cell_sets_itself_are_not_sought_before_it():
+    cells = ["with Run() as run:\n    for epoch in run.epochs():\n        done = epoch\n"]
+    assert lines(["done = 0", "run = None", *cells]) == lines(cells)
+    used_first = ["for epoch in Run().epochs():\n    total = total + epoch"]
+    assert lines(["total = 0", *used_first]) == ["total = 0", *lines(used_first)]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder that stands for the project, whose notebook has the cells above."""
+    files = {
+        "nets/__init__.py": "from nets.small import Net\n",
+        "nets/small.py": "from . import blocks\n\n\nclass Net: ...\n",
+        "nets/blocks.py": "import torch\n\n\ndef block():\n    return 3\n",
+        "unused.py": "",
+        "mnist/run.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    shell = type("Shell", (), {"user_ns": {"In": [*NOTEBOOK, "import mnist.run\n" + NOTEBOOK[-1]]}})
+    monkeypatch.setattr(code, "get_ipython", lambda: shell)
+    return tmp_path
+
+
+def test_the_project_s_files_that_these_lines_import_count(project):
+    found = code.collect(SETTINGS)
+    files = {"nets/__init__.py", "nets/small.py", "nets/blocks.py"}
+    assert set(found) == {code.LINES, *files}
+    assert all(found[name] == (project / name).read_text() for name in files)
+
+
+def test_a_script_counts_as_a_whole(project, monkeypatch):
+    script = project / "train.py"
+    script.write_text("import unused\n\nprint('begin')\n")
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    found = code.collect(SETTINGS)
+    assert found == {code.LINES: "import unused\nprint('begin')\n", "unused.py": ""}
+
+
+def test_edited_files_are_read_anew(project, monkeypatch):
+    monkeypatch.syspath_prepend(project)
+    for value in (3, 4):
+        (project / "nets" / "blocks.py").write_text(f"SIZE = {value}{' ' * value}\n")
+        code.forget_imports()
+        from nets import blocks
+
+        assert value == blocks.SIZE
+    code.forget_imports()
+
+
+FILE = 'import torch\n\n\ndef half(x):\n    """Give a half."""\n    return x / 2\n'
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        (FILE.replace("\n\n\n", "\n"), []),
+        (FILE.replace("/ 2", "/ 2  # a half"), []),
+        (FILE.replace("Give a half", "Divide by 2"), []),
+        (FILE.replace("x / 2", "(x /\n    2)"), []),
+        ('"""A file."""\n' + FILE, []),
+        (FILE.replace("/ 2", "/ 3"), ["model.py: 1 line"]),
+        (FILE.replace("/ 2", "/ len('#')"), ["model.py: 1 line"]),
+        (
+            FILE.replace("    return", "    y = f'{x} # {2}'\n    x = y\n    return"),
+            ["model.py: 2 lines"],
+        ),
+        ("", ["model.py: 3 lines"]),
+    ],
+)
+def test_comments_docstrings_and_formatting_are_no_difference(changed, named):
+    assert code.differences({"model.py": FILE}, {"model.py": changed}) == named
+
+
+def test_changed_lines_are_named_by_what_they_set():
+    def kept(cells):
+        return {code.LINES: "\n".join(lines(cells))}
+
+    edited = [*NOTEBOOK[:3], "strength = 0.7", *NOTEBOOK[4:6], NOTEBOOK[6].replace("rate", "9")]
+    assert code.differences(kept(NOTEBOOK), kept(edited)) == ["strength", "the training loop"]
+    swapped = "a = 1\nb = 2", "b = 2\na = 1"
+    (named,) = code.differences(*({code.LINES: text} for text in swapped))
+    assert "order" in named

@@ -1,0 +1,287 @@
+"""Networks of other people's kinds: each goes through the notebook's steps, or is told why not."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import utils
+from common import UserError
+from mnist import plots, trial
+from mnist.history import read_runs, table
+from mnist.notebook import attempt
+from mnist.page import write_page
+from mnist.receptive_field import trace
+from tests.digits import CPU, TrainingRun
+
+
+class Chain(nn.Sequential):
+    """Layers in a row, then log-softmax."""
+
+    def forward(self, x):
+        return F.log_softmax(super().forward(x), dim=1)
+
+
+class Functional(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.conv2 = nn.Conv2d(1, 10, 5), nn.Conv2d(10, 20, 5)
+        self.drop, self.fc, self.fc2 = nn.Dropout2d(), nn.Linear(320, 50), nn.Linear(50, 10)
+
+    def forward(self, x):
+        x = F.relu(F.max_pool2d(self.conv(x), 2))
+        x = F.relu(F.max_pool2d(self.drop(self.conv2(x)), 2)).view(-1, 320)
+        return F.log_softmax(self.fc2(F.dropout(F.relu(self.fc(x)), training=self.training)), dim=1)
+
+
+class Residual(nn.Module):
+    def __init__(self, normalisation="BN"):
+        super().__init__()
+        self.start = nn.Conv2d(1, 8, 3, padding=1)
+        norm = nn.BatchNorm2d(8) if normalisation == "BN" else nn.GroupNorm(2, 8)
+        self.block = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(8, 8, 3, padding=1), norm)
+        self.end = nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.start(x)
+        x = x + self.block(x)
+        return F.log_softmax(self.end(x.mean(dim=(2, 3))), dim=-1)
+
+
+class SharedPool(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.convs = nn.ModuleList(nn.Conv2d(a, 8, 3, padding=1) for a in (1, 8, 8, 8))
+        self.fc = nn.Linear(8, 10)
+
+    def forward(self, x):
+        for conv in self.convs:
+            x = self.pool(F.leaky_relu(conv(x)))
+        return F.log_softmax(self.fc(x.squeeze()), dim=1)
+
+
+class GhostBatchNorm(nn.BatchNorm2d):
+    """Batch norm over halves of the batch, whose statistics are averaged when it is tested."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.register_buffer("running_mean", torch.zeros(2 * channels))
+        self.register_buffer("running_var", torch.ones(2 * channels))
+
+    def train(self, mode=True):
+        if self.training and not mode:
+            for name in ("running_mean", "running_var"):
+                mean = getattr(self, name).view(2, -1).mean(dim=0).repeat(2)
+                setattr(self, name, mean)
+        return super().train(mode)
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        weights = (self.weight.repeat(2), self.bias.repeat(2))
+        if not self.training:
+            means = self.running_mean[:c], self.running_var[:c]
+            return F.batch_norm(x, *means, self.weight, self.bias, False)
+        x = F.batch_norm(
+            x.view(-1, 2 * c, h, w), self.running_mean, self.running_var, *weights, True
+        )
+        return x.view(n, c, h, w)
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.near, self.far = nn.Conv2d(1, 4, 3, stride=2), nn.Conv2d(1, 4, 3, stride=2, dilation=1)
+        self.join = nn.Conv2d(8, 10, 1, groups=2)
+
+    def forward(self, x):
+        x = torch.cat([self.near(x), self.far(x)], dim=1)
+        return F.log_softmax(F.adaptive_avg_pool2d(F.silu(self.join(x)), 1)[:, :, 0, 0], dim=1)
+
+
+class OneType(nn.Module):
+    """Works in float32 alone, as code with a type written into it does."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.weight = nn.Conv2d(1, 4, 3), nn.Parameter(torch.randn(10, 2704) / 100)
+
+    def forward(self, x):
+        x = torch.empty(len(x), 2704).copy_(self.conv(x).flatten(1)) + 0
+        return torch.addmm(torch.zeros(10), x, self.weight.T).log_softmax(dim=1)
+
+
+def lenet(inputs=(1, 6, 16)):
+    a, b, c = inputs
+    return Chain(
+        nn.Conv2d(a, b, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(b, c, 5), nn.Tanh(),
+        nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 84), nn.Tanh(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+NETWORKS = {
+    "functional": Functional,
+    "residual": Residual,
+    "group norm": lambda: Residual("GN"),
+    "a pool used four times": SharedPool,
+    "ghost batch norm": lambda: Chain(
+        nn.Conv2d(1, 8, 3),
+        GhostBatchNorm(8),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 10),
+    ),
+    "branches": Branches,
+    "one type": OneType,
+    "LeNet": lenet,
+    "linear layers": lambda: Chain(
+        nn.Flatten(), nn.Linear(784, 32), nn.BatchNorm1d(32), nn.GELU(), nn.Linear(32, 10)
+    ),
+    "layer norm": lambda: Chain(
+        nn.Conv2d(1, 8, 3, stride=3),
+        nn.LayerNorm([8, 9, 9]),
+        nn.Hardswish(),
+        nn.Flatten(),
+        nn.Linear(648, 10),
+    ),
+    "blocks": lambda: Chain(
+        nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.BatchNorm2d(8)),
+        nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 10, 1), nn.Dropout2d(0.1)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ),
+    "log-softmax as a module": lambda: nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_each_network_is_summarised_trained_judged_and_in_the_table(
+    name, small_mnist, tmp_path, capsys
+):
+    run = TrainingRun(small_mnist, tmp_path, epochs=2)
+    torch.manual_seed(0)
+    run.use(NETWORKS[name]())
+    run.settings["precision"] = "auto"
+    utils.summarise(run.model)
+    with attempt("The table of receptive fields"):
+        assert trace(run.model, (4, 1, 28, 28))
+        assert name != "one type"  # the others run in float64 as well
+    history = run.fit()
+    assert history[-1].train_loss < history[0].train_loss
+    predictions = utils.predict(run.model, CPU, run.test_loader)
+    plots.mistakes(predictions)
+    plots.confusion_matrix(predictions)
+    capsys.readouterr()
+    with attempt("The page"):
+        write_page(tmp_path / "page.html", run.model, run.test_loader.dataset, predictions[2])
+    assert capsys.readouterr().out.count("\n") <= 1
+    count = sum(parameter.numel() for parameter in run.model.parameters())
+    assert f" {count:,} " in table(read_runs(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("model", "channels_last"),
+    [(Functional(), False), (Residual(), True), (Residual("GN"), True), (lenet(), True)],
+)
+def test_channels_last_only_where_a_network_runs_with_it(model, channels_last, capsys):
+    prepared = utils.prepare(model, CPU)
+    convolution = next(it for it in prepared.parameters() if it.ndim == 4)
+    last = convolution.is_contiguous(memory_format=torch.channels_last)
+    assert last or not channels_last
+    assert ("channels last" in capsys.readouterr().out) is channels_last
+
+
+class Looks(nn.Module):
+    """Answers otherwise where it sees its images in channels-last order."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 10, 28)
+
+    def forward(self, x):
+        sign = 1 - 2 * self.conv(x).is_contiguous() + 0 * x.mean()
+        wide = nn.functional.conv2d(x, self.conv.weight[:, :, :3, :3])
+        sign = 1 if wide.is_contiguous() else -1
+        return F.log_softmax(sign * self.conv(x).flatten(1), dim=1)
+
+
+def test_channels_last_only_where_a_network_answers_the_same(capsys):
+    utils.prepare(Looks(), CPU)
+    assert "default memory order" in capsys.readouterr().out
+
+
+def test_a_first_look_leaves_no_trace():
+    model = NETWORKS["blocks"]()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    prepared = utils.prepare(model, CPU)
+    assert all(torch.equal(before[name], value) for name, value in prepared.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+    assert prepared.training
+
+
+class Gives(nn.Module):
+    """A linear layer, and then something else than log-probabilities."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.fc, self.end = nn.Linear(784, 10), end
+
+    def forward(self, x):
+        return self.end(self.fc(x.flatten(1)))
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda x: x, "logits: end forward with F.log_softmax(x, dim=1)"),
+        (F.relu, "logits"),
+        (lambda x: x.softmax(1), "probabilities: end forward with F.log_softmax"),
+        (lambda x: x.log_softmax(0), "over the images: .*dim=1"),
+        (lambda x: (x.log_softmax(1), x), "a tuple, not a tensor"),
+        (lambda x: {"logits": x}, "a dict, not a tensor"),
+        (lambda x: x.log_softmax(1)[:, :9], r"\(16, 9\) for 16 images, not \(16, 10\)"),
+        (lambda x: x.log_softmax(1)[:, :, None, None], r"\(16, 10, 1, 1\)"),
+        (lambda x: x.log_softmax(1) / 0, "not finite"),
+    ],
+)
+def test_other_answers_are_named_before_training_with_what_to_write(end, told):
+    with pytest.raises(UserError, match=told.replace("(x, dim=1)", r"\(x, dim=1\)")) as error:
+        utils.prepare(Gives(end), CPU)
+    assert "\n" not in str(error.value)
+
+
+class InTraining(Gives):
+    def forward(self, x):
+        return (super().forward(x),) if self.training else super().forward(x)
+
+
+def test_answers_in_training_count_too():
+    with pytest.raises(UserError, match="a tuple"):
+        utils.prepare(InTraining(nn.LogSoftmax(dim=1)), CPU)
+
+
+def test_a_network_for_32_pixels_is_told_to_pad():
+    model = Chain(nn.Conv2d(1, 6, 5), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(294, 10))
+    with pytest.raises(UserError, match=r"32x32 pixels: write transforms.Pad\(2\)"):
+        utils.prepare(model, CPU)
+    assert utils.prepare(model, CPU, (1, 32, 32)) is model
+
+
+def test_an_error_within_forward_is_raised_as_it_is():
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        utils.prepare(Chain(nn.Flatten(), nn.Linear(700, 10)), CPU)
+
+
+def test_bfloat16_only_where_a_network_runs_in_it(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    images = torch.rand(8, 1, 28, 28)
+    assert trial.fastest_precision(lenet(), images) == "bfloat16"
+
+    class Mixes(Gives):
+        def forward(self, x):
+            return torch.dot(self.fc(x.flatten(1))[0], torch.ones(10)) + self.fc(x.flatten(1))
+
+    assert trial.fastest_precision(Mixes(None), images) == "float32"

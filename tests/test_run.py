@@ -1,0 +1,613 @@
+"""Runs: their folders, and what becomes of those that are cut off, stopped, spoilt or changed."""
+
+import errno
+import os
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, TensorDataset
+
+import mnist.run
+import utils
+from common import UserError, write_whole
+from mnist import code, dataset, trial
+from mnist.history import LOG_HEADER, read_history, read_runs, table
+from mnist.run import Run, load_weights, order_of
+from model import Net
+from tests.digits import CPU, TrainingRun, md5_sums
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing in the project catches it."""
+
+
+def cut_off(run, error, epoch, step):
+    """Make a run's training loader raise in the middle of an epoch, counted from its start on."""
+    calls = {"left": (epoch - 1) * len(run.train_loader) + step}
+    transform = run.train_loader.dataset.transform
+
+    def counted(images):
+        if calls["left"] == 0:
+            raise error
+        calls["left"] -= 1
+        return transform(images)
+
+    run.train_loader.dataset.transform = counted
+
+
+def assert_weights(run, path):
+    """The run's model has the weights that were saved."""
+    saved = torch.load(path, weights_only=True)
+    assert all(torch.equal(saved[name], v) for name, v in run.model.state_dict().items())
+
+
+def without_seconds(history):
+    return [replace(row, seconds=0) for row in history]
+
+
+@pytest.fixture(scope="module")
+def trained(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
+        TrainingRun(digits, folder).fit()
+    return folder
+
+
+@pytest.fixture
+def finished(trained, small_mnist, tmp_path):
+    """A copy of the folder of a run of one epoch that has ended."""
+    return shutil.copytree(trained, tmp_path / "finished")
+
+
+def test_a_run_that_was_killed_twice_ends_as_if_it_had_not_been(small_mnist, tmp_path):
+    whole = TrainingRun(small_mnist, tmp_path / "whole", epochs=3)
+    expected = whole.fit()
+    for epoch, step in ((2, 0), (2, 7)):  # the second one is the third of the whole run
+        killed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
+        cut_off(killed, Killed(), epoch, step)
+        with pytest.raises(Killed):
+            killed.fit()
+    resumed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
+    history = resumed.fit()
+    assert torch.equal(resumed.weights(), whole.weights())
+    assert without_seconds(history) == without_seconds(expected)
+    saved = read_history(tmp_path / "killed" / "1" / "history.csv")
+    assert without_seconds(saved) == without_seconds(expected)
+    assert len(read_runs(tmp_path / "killed")) == 1
+
+
+def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
+    killed = TrainingRun(small_mnist, tmp_path, epochs=3)
+    cut_off(killed, Killed(), 3, 2)
+    with pytest.raises(Killed):
+        killed.fit()
+    lines = capsys.readouterr().out.splitlines()
+    TrainingRun(small_mnist, tmp_path, epochs=3).fit()
+    resumed = capsys.readouterr().out.splitlines()
+    assert resumed[0] == "device: cpu, 1 threads, channels last"
+    assert resumed[1] == f"run 1, in {tmp_path / '1'}, goes on: 2 of 3 epochs are done"
+    log = lines.index(LOG_HEADER)
+    again = resumed.index(LOG_HEADER)
+    assert resumed[again : again + 3] == lines[log : log + 3]
+    assert len(resumed[again:]) == 4
+
+
+def test_a_finished_run_says_so_and_is_not_trained_again(small_mnist, finished, capsys):
+    run = TrainingRun(small_mnist, finished)
+    cut_off(run, AssertionError("it trains"), 1, 0)
+    assert run.fit() == read_history(finished / "1" / "history.csv")
+    assert re.search(r"whole: 1 of 1 epochs .*resume=False", capsys.readouterr().out)
+    assert_weights(run, finished / "1" / "net.pt")
+
+
+def contents(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_without_resume_a_new_run_begins_in_any_case(small_mnist, finished, capsys):
+    before = contents(finished / "1")
+    run = TrainingRun(small_mnist, finished, resume=False)
+    run.fit()
+    assert run.folder == finished / "2"
+    assert "run 2, in " in capsys.readouterr().out
+    assert contents(finished / "1") == before
+    assert [it.code for it in read_runs(finished)] == 2 * [read_runs(finished)[0].code]
+
+
+def test_other_settings_begin_a_new_run_which_names_them(small_mnist, finished, capsys):
+    before = contents(finished / "1")
+    TrainingRun(small_mnist, finished, learning_rate=0.06).fit()
+    assert f"run 2, in {finished / '2'}: learning_rate 0.05 → 0.06\n" in capsys.readouterr().out
+    assert contents(finished / "1") == before
+
+
+def test_the_settings_of_an_earlier_run_find_it_again(small_mnist, finished, capsys):
+    TrainingRun(small_mnist, finished, learning_rate=0.06).fit()
+    again = TrainingRun(small_mnist, finished)
+    assert again.fit() == read_history(finished / "1" / "history.csv")
+    assert again.folder == finished / "1"
+
+
+def test_where_things_are_is_no_difference(small_mnist, finished):
+    run = TrainingRun(small_mnist, finished)
+    run.settings |= {"data_dir": "elsewhere", "own_image": "other.png"}
+    run.fit()
+    assert run.folder == finished / "1"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda b: b[:-300], lambda b: b"", lambda b: b"PK\x03\x04" + b[50:], lambda b: b"hello" * 99],
+    ids=["cut", "empty", "torn", "foreign"],
+)
+def test_a_spoilt_checkpoint_is_kept_and_a_new_run_begins(spoil, small_mnist, finished, capsys):
+    path = finished / "1" / "checkpoint.pt"
+    path.write_bytes(spoil(path.read_bytes()))
+    before = contents(finished / "1")
+    run = TrainingRun(small_mnist, finished)
+    run.fit()
+    assert f"{path} is damaged" in capsys.readouterr().out
+    assert contents(finished / "1") == before
+    weights = torch.load(finished / "2" / "net.pt", weights_only=True)
+    expected = torch.load(finished / "1" / "net.pt", weights_only=True)
+    assert all(torch.equal(weights[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"[]", b"\xff"])
+def test_a_run_whose_settings_were_spoilt_is_named_and_left_out(
+    content, small_mnist, finished, capsys
+):
+    (finished / "1" / "settings.json").write_bytes(content)
+    run = TrainingRun(small_mnist, finished)
+    run.fit()
+    assert run.folder == finished / "2"
+    assert f"{finished / '1'} is left out" in capsys.readouterr().out
+
+
+def test_a_run_killed_before_its_first_epoch_keeps_its_folder(small_mnist, tmp_path):
+    killed = TrainingRun(small_mnist, tmp_path)
+    cut_off(killed, Killed(), 1, 3)
+    with pytest.raises(Killed):
+        killed.fit()
+    assert "0 of 1" in table(read_runs(tmp_path))
+    run = TrainingRun(small_mnist, tmp_path)
+    assert len(run.fit()) == 1
+    assert run.folder == tmp_path / "1"
+
+
+def test_runs_that_begin_at_the_same_time_get_different_folders(small_mnist, finished):
+    made = mnist.run._begin(finished, read_runs(finished)[0])
+    assert made == finished / "2"
+    glob = type(finished).iterdir
+    with pytest.MonkeyPatch.context() as patch:  # as if the other had begun after the look
+        patch.setattr(type(finished), "iterdir", lambda path: iter([finished / "1"]))
+        assert mnist.run._begin(finished, read_runs(finished)[0]) == finished / "3"
+    assert len(list(glob(finished))) == 3
+
+
+def test_a_stop_by_hand_keeps_the_epochs_that_are_done(small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path, epochs=4)
+    cut_off(run, KeyboardInterrupt(), 3, 4)
+    history = run.fit()
+    assert [row.epoch for row in history] == [1, 2]
+    assert "stopped in epoch 3 of 4: run all cells again" in capsys.readouterr().out
+    assert_weights(run, run.folder / "net.pt")
+
+
+def test_a_stop_before_the_first_epoch_is_one_line(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path)
+    cut_off(run, KeyboardInterrupt(), 1, 4)
+    with pytest.raises(UserError, match="stopped before the first epoch was saved"):
+        run.fit()
+
+
+def test_a_stop_between_the_test_and_the_saving_of_the_first_epoch(
+    small_mnist, tmp_path, monkeypatch
+):
+    run = TrainingRun(small_mnist, tmp_path)
+    monkeypatch.setattr(Run, "_save", raise_interrupt)
+    with pytest.raises(UserError, match="stopped before the first epoch was saved"):
+        run.fit()
+
+
+def raise_interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path, epochs=3)
+    transform, calls = run.train_loader.dataset.transform, []
+
+    def poisoned(images):
+        calls.append(len(images))
+        images = transform(images)
+        return images * float("nan") if len(calls) == len(run.train_loader) + 5 else images
+
+    run.train_loader.dataset.transform = poisoned
+    with pytest.raises(utils.Diverged) as error:
+        run.fit()
+    message = str(error.value)
+    assert message.startswith("epoch 2: the loss is not finite at step 5, learning rate 0.0")
+    assert "Lower learning_rate or momentum" in message
+    assert len(read_history(run.folder / "history.csv")) == 1
+    saved = torch.load(run.folder / "net.pt", weights_only=True)
+    assert all(value.isfinite().all() for value in saved.values())
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypatch):
+    run = TrainingRun(small_mnist, tmp_path, epochs=3)
+    sync, synced = os.fsync, []
+
+    def full_after_two_epochs(descriptor):
+        synced.append(descriptor)
+        if len(synced) == 2 + 7:  # settings and code; three files per epoch, the checkpoint first
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full_after_two_epochs)
+        with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: No space left on"):
+            run.fit()
+    assert sorted(file.name for file in run.folder.iterdir() if file.is_file()) == [
+        "checkpoint.pt",
+        "history.csv",
+        "net.pt",
+        "settings.json",
+    ]
+    resumed = TrainingRun(small_mnist, tmp_path, epochs=3)
+    assert len(resumed.fit()) == 3
+
+
+def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "net.pt"
+    write_whole(path, b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(UserError, match=r"cannot write .*net.pt: File too large"):
+            write_whole(path, bytes(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_writer_left_behind_is_removed(tmp_path):
+    kept = {".8-net.pt", ".9-history.csv", ".best-net.pt"}
+    for name in (".7-net.pt", *kept):
+        (tmp_path / name).write_bytes(b"half")
+        if name != ".8-net.pt":  # which another process may be writing
+            os.utime(tmp_path / name, (0, 0))
+    write_whole(tmp_path / "net.pt", b"whole")
+    assert {file.name for file in tmp_path.iterdir()} == {"net.pt", *kept}
+
+
+def with_weights(small_mnist, folder, weights):
+    run = TrainingRun(small_mnist, folder)
+    run.settings["weights"] = str(weights)
+    load_weights(run.model, weights)
+    return run
+
+
+def test_a_run_with_weights_trains_nothing_and_has_a_folder_of_its_own(small_mnist, finished):
+    weights = finished / "1" / "net.pt"
+    for _ in range(2):
+        run = with_weights(small_mnist, finished, weights)
+        assert run.fit() == []
+        assert_weights(run, weights)
+        assert run.folder == finished / "2"
+    *_, row = table(read_runs(finished)).splitlines()
+    assert row.split()[:4] == ["2", "17,466", "–", "–"]
+    assert f"weights none → {weights} " in row
+    other = finished / "other.pt"
+    torch.save(Net().state_dict(), other)
+    other.replace(weights)
+    run = with_weights(small_mnist, finished, weights)
+    run.fit()
+    assert run.folder == finished / "3"
+
+
+def test_weights_that_were_loaded_are_not_trained_on_as_new(small_mnist, finished):
+    run = TrainingRun(small_mnist, finished, learning_rate=0.06)
+    load_weights(run.model, finished / "1" / "net.pt")
+    with pytest.raises(UserError, match="has been trained already: run all cells"):
+        run.fit()
+    restored = TrainingRun(small_mnist, finished)
+    restored.fit()
+    restored.settings["learning_rate"] = 0.06
+    with pytest.raises(UserError, match="has been trained already: run all cells"):
+        restored.fit()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no weights"])
+def test_weights_that_cannot_be_used_are_named(content, tmp_path):
+    path = tmp_path / "net.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"net\.pt"):
+        load_weights(Net(), path)
+
+
+# --- Changed code -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """Stands for the code that is collected: what a test writes into it."""
+    texts = {"model.py": "class Net: ...\n", code.LINES: "train_transform = 1\n"}
+    monkeypatch.setattr(code, "collect", lambda settings: dict(texts))
+    return texts
+
+
+def test_changed_code_begins_a_new_run_and_a_comment_does_not(
+    notebook, small_mnist, tmp_path, capsys
+):
+    def fit():
+        run = TrainingRun(small_mnist, tmp_path)
+        run.fit()
+        return run.folder.name, capsys.readouterr().out.splitlines()[1]
+
+    assert fit()[0] == "1"
+    assert (tmp_path / "1" / "code" / "model.py").read_text() == notebook["model.py"]
+    notebook["model.py"] += "# Nothing new.\n"
+    assert fit()[0] == "1"
+    notebook["model.py"] += "NEW = 1\n"
+    assert fit() == ("2", f"run 2, in {tmp_path / '2'}: model.py: 1 line")
+    notebook[code.LINES] += "for epoch in run.epochs(): ...\n"
+    assert fit() == ("3", f"run 3, in {tmp_path / '3'}: the training loop")
+    *_, row = table(read_runs(tmp_path)).splitlines()
+    assert row.endswith(" the training loop")
+
+
+def test_weights_changed_before_the_training_begin_a_new_run(small_mnist, finished, capsys):
+    run = TrainingRun(small_mnist, finished)
+    torch.nn.init.zeros_(run.model.digits[4].bias)
+    torch.nn.init.ones_(run.model.digits[4].weight)
+    run.fit()
+    assert "starting_weights as made → changed, norm" in capsys.readouterr().out
+
+
+def test_a_network_that_was_trained_is_not_trained_as_a_new_one(small_mnist, tmp_path):
+    """As happens where only the last cell of the notebook runs again."""
+    run = TrainingRun(small_mnist, tmp_path, resume=False)
+    run.fit()
+    with pytest.raises(UserError, match="has been trained already: run all cells"):
+        run.fit()
+
+
+def test_the_last_cell_alone_may_run_again(small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path)
+    history = run.fit()
+    assert run.fit() == history
+    assert "whole: 1 of 1" in capsys.readouterr().out
+
+
+def test_a_kill_after_the_checkpoint_leaves_no_old_results(small_mnist, tmp_path, monkeypatch):
+    """The other files are written anew from the checkpoint, by the next start at the latest."""
+    run = TrainingRun(small_mnist, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist.run, "save_history", raise_killed)
+        with pytest.raises(Killed):
+            run.fit()
+    weights = run.weights()
+    resumed = TrainingRun(small_mnist, tmp_path)
+    assert resumed.fit() == read_history(run.folder / "history.csv")
+    assert torch.equal(resumed.weights(), weights)
+    assert_weights(resumed, run.folder / "net.pt")
+
+
+def raise_killed(*_):
+    raise Killed
+
+
+# --- Loops of other kinds -----------------------------------------------------------------
+
+
+def loop(run, at_the_end, stepped=None):
+    """Train as a learner's own loop may: with something done after the epoch was recorded."""
+    parts = (run.model, run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    with Run(run.settings, *parts) as kept:
+        for epoch in kept.epochs():
+            trained = utils.train(run.model, CPU, run.train_loader, run.optimizer, stepped)
+            tested = utils.test(run.model, CPU, run.test_loader)
+            kept.record(trained, tested)
+            if at_the_end(epoch, tested):
+                break
+    return kept
+
+
+SCHEDULES = {
+    "StepLR": lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5),
+    "MultiStepLR": lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 2], 0.5),
+    "CosineAnnealingLR": lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 3),
+    "ReduceLROnPlateau": lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer),
+    "None": lambda optimizer: None,
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_that_is_stepped_at_the_end_of_the_loop_resumes_exactly(
+    name, small_mnist, tmp_path
+):
+    def fit(folder, killed_in=None):
+        run = TrainingRun(small_mnist, tmp_path / folder, epochs=3)
+        run.scheduler = SCHEDULES[name](run.optimizer)
+        if killed_in:
+            cut_off(run, Killed(), killed_in, 3)
+
+        def step(epoch, tested):
+            if name == "ReduceLROnPlateau":
+                run.scheduler.step(tested[0])
+            elif run.scheduler:
+                run.scheduler.step()
+
+        return run, loop(run, step).history
+
+    whole, expected = fit("whole")
+    with pytest.raises(Killed):
+        fit("killed", killed_in=3)
+    resumed, history = fit("killed")
+    assert without_seconds(history) == without_seconds(expected)
+    assert torch.equal(resumed.weights(), whole.weights())
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "None"])
+def test_a_schedule_that_counts_epochs_is_not_stepped_per_batch(name, small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path)
+    scheduler = SCHEDULES[name](run.optimizer)
+    with pytest.raises(UserError, match=rf"{name} counts epochs.* scheduler\.step\(\) at the end"):
+        utils.train(run.model, CPU, run.train_loader, run.optimizer, scheduler)
+
+
+def test_a_break_ends_the_run_for_good(small_mnist, tmp_path, capsys):
+    def fit():
+        run = TrainingRun(small_mnist, tmp_path, epochs=4)
+        return run, loop(run, lambda epoch, tested: epoch == 2, run.scheduler)
+
+    run, kept = fit()
+    assert [row.epoch for row in kept.history] == [1, 2]
+    capsys.readouterr()
+    again, kept = fit()
+    assert [row.epoch for row in kept.history] == [1, 2]
+    assert "whole: 2 of 4 epochs are done" in capsys.readouterr().out
+    assert torch.equal(again.weights(), run.weights())
+    assert "2 of 4" in table(read_runs(tmp_path))
+
+
+def test_numbers_of_one_s_own_are_in_log_history_and_table(small_mnist, tmp_path, capsys):
+    run = TrainingRun(small_mnist, tmp_path, epochs=2)
+    parts = (run.model, run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    with Run(run.settings, *parts) as kept:
+        for epoch in kept.epochs():
+            kept.record((1.0, 50.0), (1.0, 50.0), f1=torch.tensor(epoch / 8))
+    assert "f1 0.2500" in capsys.readouterr().out
+    history = read_history(kept.folder / "history.csv")
+    assert [row.more for row in history] == [{"f1": 0.125}, {"f1": 0.25}]
+    header, row = table(read_runs(tmp_path)).splitlines()
+    assert header.split().index("f1")
+    assert " 0.2500 " in row
+    resumed = TrainingRun(small_mnist, tmp_path, epochs=2)
+    assert resumed.fit() == history
+
+
+def test_an_epoch_that_is_not_recorded_is_named(small_mnist, tmp_path, monkeypatch):
+    monkeypatch.setattr(Run, "record", lambda *_: None)
+    with pytest.raises(UserError, match=r"call run.record\(trained, tested\)"):
+        TrainingRun(small_mnist, tmp_path).fit()
+
+
+# --- Precision ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_bf16": False}, "float32"),
+        ({}, "float32"),
+        (None, "float32"),
+    ],
+)
+def test_bfloat16_where_the_processor_computes_in_it(abilities, expected, monkeypatch):
+    if abilities is None:  # an older PyTorch
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert trial.fastest_precision(Net(), torch.rand(4, 1, 28, 28)) == expected
+    assert trial.fastest_precision(Net(), torch.rand(4, 1, 28, 28, device="meta")) == "float32"
+
+
+def test_a_resumed_run_keeps_what_auto_became(small_mnist, tmp_path, monkeypatch):
+    """On another machine too, where auto would become something else."""
+
+    def run(name, here, stop=None):
+        monkeypatch.setattr(trial, "fastest_precision", lambda model, images: here)
+        run = TrainingRun(small_mnist, tmp_path / name, epochs=2)
+        run.settings["precision"] = "auto"
+        if stop:
+            cut_off(run, Killed(), 2, 3)
+            with pytest.raises(Killed):
+                run.fit()
+        else:
+            run.fit()
+        return run.weights()
+
+    whole, other = run("whole", "bfloat16"), run("other", "float32")
+    run("killed", "bfloat16", stop=True)
+    assert torch.equal(run("killed", "float32"), whole)
+    assert not torch.equal(whole, other)
+    exact = TrainingRun(small_mnist, tmp_path / "killed", epochs=2)
+    exact.fit()
+    assert exact.folder.name == "2"
+
+
+# --- Loaders of other kinds ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generator", [True, False])
+def test_a_plain_loader_resumes_bit_for_bit(generator, small_mnist, tmp_path):
+    def plain(folder):
+        run = TrainingRun(small_mnist, tmp_path / folder, epochs=3)
+        data = run.train_loader.dataset
+        pairs = TensorDataset(data.transform(data.images), data.labels)
+        own = torch.Generator().manual_seed(5) if generator else None
+        run.train_loader = DataLoader(pairs, batch_size=50, shuffle=True, generator=own)
+        return run
+
+    whole = plain("whole")
+    whole.fit()
+    killed = plain("killed")
+    save = Run._save
+
+    def killed_after_the_second(self):
+        save(self)
+        if self.epoch == 2:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Run, "_save", killed_after_the_second)
+        with pytest.raises(Killed):
+            killed.fit()
+    resumed = plain("killed")
+    resumed.fit()
+    assert torch.equal(resumed.weights(), whole.weights())
+
+
+def test_a_plain_loader_of_the_notebooks_own_images(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path, epochs=3)
+    run.train_loader = DataLoader(run.train_loader.dataset, batch_size=50, shuffle=True)
+    run.test_loader = DataLoader(run.test_loader.dataset, batch_size=50)
+    history = run.fit()
+    assert history[-1].train_loss < history[0].train_loss - 0.3
+
+
+def test_workers_that_stay_are_named(small_mnist, tmp_path, capsys):
+    data = TrainingRun(small_mnist, tmp_path).train_loader.dataset
+    order_of(DataLoader(data, batch_size=50, num_workers=1, persistent_workers=True))
+    assert "persistent_workers: a resumed run will" in capsys.readouterr().out
+    own = torch.Generator()
+    batches = BatchSampler(RandomSampler(data, generator=own), 50, False)
+    assert order_of(DataLoader(data, batch_sampler=batches)) is own
+    assert capsys.readouterr().out == ""
+
+
+def test_an_order_that_cannot_be_repeated_is_told(small_mnist, tmp_path, capsys):
+    class Backwards(Sampler):
+        def __iter__(self):
+            return iter(range(599, -1, -1))
+
+        def __len__(self):
+            return 600
+
+    run = TrainingRun(small_mnist, tmp_path)
+    data = run.train_loader.dataset
+    pairs = TensorDataset(data.transform(data.images), data.labels)
+    run.train_loader = DataLoader(pairs, batch_size=50, sampler=Backwards())
+    run.fit()
+    assert "the sampler has no generator: a resumed run may see" in capsys.readouterr().out
