@@ -41,6 +41,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LambdaLR, LRScheduler, OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
@@ -170,16 +171,17 @@ def load_mnist(
 
 def _try_transform(data: ImageBatches, name: str) -> None:
     """See that a transform takes batches, and warn if it draws one random number for them all."""
-    copies = data.images[:1].expand(4, -1, -1, -1)
+    copies = data.images[:1].repeat(4, 1, 1, 1)
     with torch.random.fork_rng(devices=[copies.device] if copies.is_cuda else []):
         try:
-            batches = [data.transform(copies) for _ in range(4)]
+            batches = [data.transform(copies.clone()) for _ in range(4)]
+            first = [batch[:1].expand_as(batch) for batch in batches]
         except Exception as error:  # whatever the transform raises
             raise UserError(
-                f"{name} must take a batch, a uint8 tensor of shape (N, 1, 28, 28), and raises "
-                f"{type(error).__name__}: {error}. In place of ToTensor() write utils.to_unit_range"
+                f"{name} must turn a batch, a uint8 tensor of shape (N, 1, 28, 28), into a tensor; "
+                f"it raises {type(error).__name__}: {error}. In place of ToTensor() write "
+                "utils.to_unit_range"
             ) from None
-    first = [batch[:1].expand_as(batch) for batch in batches]
     random = any(not torch.equal(batches[0], batch) for batch in batches)
     if random and all(torch.equal(*pair) for pair in zip(first, batches, strict=True)):
         print(
@@ -225,6 +227,9 @@ def prepare(
     """
     model = model.to(device)
     images = torch.rand((TRIED, *shape), generator=torch.Generator().manual_seed(0)).to(device)
+    if any(map(is_lazy, model.parameters())):  # their shapes come with the first images
+        model.eval()(images)
+        model.train()
     trial.check_answers(model, images)
     threads = order = ""
     if device.type == "cpu":

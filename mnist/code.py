@@ -1,7 +1,7 @@
 """The code that a result depends on: found, kept beside the result, and compared.
 
 A line of a notebook counts if it sets something that the last cell, the one that trains, uses,
-directly or through other lines; of files, those of the project that these lines import. What only
+directly or through other lines; and so do the learner's own files that were imported. What only
 prints or draws does not count, nor do comments, docstrings and formatting.
 """
 
@@ -9,7 +9,7 @@ import ast
 import difflib
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from symtable import SymbolTable, symtable
 from typing import NamedTuple
@@ -22,18 +22,21 @@ TOOLS = ("mnist", "common")  # they stand behind every run and are not what a le
 LINES = "notebook.py"  # the name under which the lines of a notebook or a script are kept
 
 
-def is_local(file: Path) -> bool:
-    """Whether a file is the learner's own: in the project, and neither a tool nor installed."""
+def own_modules() -> dict[str, Path]:
+    """The files of the modules that were imported from the project, tools and packages left out."""
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    return {name: Path(file) for name, file in files.items() if file and _is_own(Path(file))}
+
+
+def _is_own(file: Path) -> bool:
     inside = file.is_relative_to(ROOT) and not file.is_relative_to(sys.prefix)
     return inside and file.relative_to(ROOT).parts[0] not in TOOLS
 
 
 def forget_imports() -> None:
     """Have the learner's own files read again when they are imported the next time."""
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if name != "__main__" and file and is_local(Path(file)):
-            del sys.modules[name]
+    for name in own_modules().keys() - {"__main__"}:
+        del sys.modules[name]
 
 
 def collect(settings: Iterable[str]) -> dict[str, str]:
@@ -46,22 +49,19 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
         The text of each file by its path in the project, and of the notebook's or the script's
         lines under the name `LINES`.
     """
-    script = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
-    shell = get_ipython()
-    if is_local(script):
+    files, shell = own_modules(), get_ipython()
+    if script := files.pop("__main__", None):
         cells = [script.read_text(encoding="utf-8")]
     else:
         cells = shell.user_ns["In"] if shell else [""]
-    lines = relevant_lines(cells, settings)
-    code = {LINES: "\n".join(lines) + "\n"}
-    found = [imported(ast.parse(code[LINES]), ROOT)]
-    while found:
-        for file in found.pop():
-            name = file.relative_to(ROOT).as_posix()
-            if name not in code:
-                code[name] = file.read_text(encoding="utf-8")
-                found.append(imported(ast.parse(code[name]), file.parent))
-    return code
+    code = {
+        file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8")
+        for file in files.values()
+    }
+    return code | {LINES: "\n".join(relevant_lines(cells, settings)) + "\n"}
+
+
+# --- The lines of a notebook that count ---------------------------------------------------
 
 
 def relevant_lines(cells: list[str], settings: Iterable[str]) -> list[str]:
@@ -72,20 +72,18 @@ def relevant_lines(cells: list[str], settings: Iterable[str]) -> list[str]:
     """
     *earlier, last = [statements(cell) for cell in cells]
     before = [node for cell in earlier for node in cell]
-    in_functions = set()
+    at_last = {name for node in before for name in effects(node).seeds}
     while True:
-        kept, names = last, needed(last, in_functions) - set(settings)
-        seeded = set()
+        kept, names = last, needed(last, at_last) - set(settings)
         for node in reversed(before):
-            seeds = _seeds(node) - seeded
-            if (_symbols(node).written | changed(node)) & names or seeds:
+            effect = effects(node)
+            if (effect.sets | effect.seeds | effect.changes) & names:
                 kept = [node, *kept]
                 names = needed([node], names) - set(settings)
-                seeded |= seeds
-        found = set().union(*(_symbols(node).later for node in kept))
-        if found <= in_functions:
+        in_functions = set().union(*(effects(node).uses_later for node in kept))
+        if in_functions <= at_last:
             return [ast.unparse(node) for node in kept]
-        in_functions |= found
+        at_last |= in_functions
 
 
 def statements(cell: str) -> list[ast.stmt]:
@@ -103,106 +101,68 @@ def statements(cell: str) -> list[ast.stmt]:
         return []
 
 
-def needed(nodes: Iterable[ast.stmt], after: set[str]) -> set[str]:
+def needed(nodes: Sequence[ast.stmt], after: set[str]) -> set[str]:
     """The names that must be set before some statements, given those needed after them."""
-    for node in reversed(list(nodes)):
-        if isinstance(node, ast.With):
-            after = needed(node.body, after)
-            for item in reversed(node.items):
-                if item.optional_vars is not None:
-                    after = after - _symbols(item.optional_vars).written
-                after = after | _symbols(item.context_expr).read
-        elif isinstance(node, ast.For):
-            body = needed(node.body, after) - _symbols(node.target).written
-            after = after | body | needed(node.orelse, after) | _symbols(node.iter).read
-        elif isinstance(node, (ast.If, ast.While)):
-            branches = needed(node.body, after) | needed(node.orelse, after)
-            after = branches | _symbols(node.test).read
-        elif isinstance(node, ast.Try):
-            after = after | _symbols(node).read
+    for node in reversed(nodes):
+        if isinstance(node, (ast.With, ast.For)):
+            if isinstance(node, ast.For):
+                heads = [(node.target, node.iter)]
+            else:
+                heads = [(item.optional_vars, item.context_expr) for item in node.items]
+            heads = [
+                ast.Assign([target or ast.Name("_", ast.Store())], value, lineno=0)
+                for target, value in heads
+            ]
+            after = needed([*heads, *node.body], after)
         else:
-            after = (after - _symbols(node).written) | _symbols(node).read
+            effect = effects(node)
+            perhaps = isinstance(node, (ast.If, ast.While, ast.Try))
+            after = (after if perhaps else after - effect.sets - effect.seeds) | effect.uses
     return after
 
 
-class Symbols(NamedTuple):
-    """The names that a piece of code may set, takes from around it, and takes when called."""
+class Effects(NamedTuple):
+    """The names that a statement sets, whose objects it changes, and that it uses.
 
-    written: set[str]
-    read: set[str]
-    later: set[str]
+    An object is changed by its attributes, by its items, or by a method in place, whose name ends
+    in `_` as PyTorch has it. `seeds` are the functions called to set a random seed.
+    """
+
+    sets: set[str]
+    changes: set[str]
+    seeds: set[str]
+    uses: set[str]
+    uses_later: set[str]  # in functions, when they are called
 
 
-def _symbols(node: ast.stmt | ast.expr) -> Symbols:
-    text = ast.unparse(node)
-    if isinstance(getattr(node, "ctx", None), ast.Store):  # a target, as after `for` or `as`
-        text += " = 0"
-    found = Symbols(set(), set(), set())
+def effects(node: ast.stmt) -> Effects:
+    """Find out what a statement sets, changes and uses."""
+    found = Effects(set(), set(), set(), set(), set())
 
-    def look(table: SymbolTable, called_later: bool) -> None:
+    def look(table: SymbolTable, later: bool) -> None:
+        top = table.get_type() == "module"
         for symbol in table.get_symbols():
-            top = table.get_type() == "module"
             if top and (symbol.is_assigned() or symbol.is_imported()):
-                found.written.add(symbol.get_name())
+                found.sets.add(symbol.get_name())
             if symbol.is_referenced() and (top or symbol.is_global()):
-                (found.later if called_later else found.read).add(symbol.get_name())
-        for inner in table.get_children():
+                (found.uses_later if later else found.uses).add(symbol.get_name())
+        for inner in table.get_children():  # comprehensions and classes are run at once
             at_once = inner.get_type() == "class" or inner.get_name().endswith(("comp", "expr"))
-            look(inner, called_later or not at_once)
+            look(inner, later or not at_once)
 
-    look(symtable(text, LINES, "exec"), False)
-    return found
-
-
-def changed(node: ast.stmt) -> set[str]:
-    """The names whose objects a statement changes: by their attributes, items or methods in place.
-
-    Methods in place are those whose name ends in `_`, as PyTorch has it.
-    """
-    found = set()
+    look(symtable(ast.unparse(node), LINES, "exec"), False)
     for part in ast.walk(node):
+        if isinstance(part, ast.Call) and "seed" in getattr(part.func, "attr", ""):
+            found.seeds.add(ast.unparse(part.func))
         if isinstance(part, (ast.Attribute, ast.Subscript)):
-            in_place = isinstance(part, ast.Attribute) and re.search("[^_]_$", part.attr)
+            name = getattr(part, "attr", "")
+            in_place = name.endswith("_") and not name.endswith("__")
             if in_place or not isinstance(part.ctx, ast.Load):
-                found.add(_root(part))
+                found.changes.add(re.match(r"\w*", ast.unparse(part))[0])
     return found
 
 
-def _seeds(node: ast.stmt) -> set[str]:
-    """The functions by which a statement sets random seeds; the last call of each decides."""
-    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
-    return {ast.unparse(it) for it in calls if "seed" in getattr(it, "attr", "")}
-
-
-def _root(node: ast.expr) -> str:
-    while not isinstance(node, ast.Name):
-        node = getattr(node, "value", None) or getattr(node, "func", None)
-        if node is None:
-            return ""
-    return node.id
-
-
-def imported(tree: ast.Module, folder: Path) -> list[Path]:
-    """The learner's own files that a piece of code imports.
-
-    Args:
-        folder: where the code lies, for imports such as `from . import blocks`.
-    """
-    files = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules, base = [alias.name for alias in node.names], ROOT
-        elif isinstance(node, ast.ImportFrom):
-            package = f"{node.module}." if node.module else ""
-            modules = [package + alias.name for alias in node.names]
-            base = [ROOT, folder, *folder.parents][node.level]
-        else:
-            continue
-        for parts in (module.split(".") for module in modules):
-            for end in range(1, len(parts) + 1):
-                path = base.joinpath(*parts[:end])
-                files += [path.with_name(f"{path.name}.py"), path / "__init__.py"]
-    return [file for file in files if file.is_file() and is_local(file)]
+# --- What differs -------------------------------------------------------------------------
 
 
 def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
@@ -212,13 +172,13 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     """
     named = []
     for name in sorted(old.keys() | new.keys()):
-        before, after = (_bare(code.get(name, "")) for code in (old, new))
+        before, after = (bare(code.get(name, "")) for code in (old, new))
         if before == after:
             continue
         if name == LINES:
-            labelled = [_labelled(code.get(name, "")) for code in (old, new)]
-            labels = dict.fromkeys([*labelled[1], *labelled[0]])
-            differing = [it for it in labels if labelled[0].get(it) != labelled[1].get(it)]
+            before, after = (_labelled(code.get(name, "")) for code in (old, new))
+            labels = dict.fromkeys([*after, *before])
+            differing = [label for label in labels if before.get(label) != after.get(label)]
             named += differing or ["the order of the notebook's lines"]
         else:
             marks = [line[0] for line in difflib.unified_diff(before, after, n=0)][2:]
@@ -227,20 +187,18 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
     return named
 
 
-def _labelled(text: str) -> dict[str, list[list[str]]]:
-    """Sort statements by what they set; each without comments and formatting."""
+def _labelled(text: str) -> dict[str, list[str]]:
+    """Sort statements by what they set."""
     by_label = {}
     for node in statements(text):
-        bare = _bare(ast.unparse(node))
-        trains = any(getattr(part, "attr", "") == "epochs" for part in ast.walk(node))
-        label = (
-            "the training loop" if trains else ", ".join(sorted(_symbols(node).written)) or bare[0]
-        )
-        by_label.setdefault(label, []).append(bare)
+        label = ", ".join(sorted(effects(node).sets)) or ast.unparse(node).partition("\n")[0]
+        if any(getattr(part, "attr", "") == "epochs" for part in ast.walk(node)):
+            label = "the training loop"
+        by_label.setdefault(label, []).extend(bare(ast.unparse(node)))
     return by_label
 
 
-def _bare(text: str) -> list[str]:
+def bare(text: str) -> list[str]:
     """The lines of code without comments, docstrings and formatting."""
     tree = ast.parse(text)
     for node in ast.walk(tree):

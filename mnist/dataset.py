@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -93,8 +94,10 @@ def _brought_by_hand(data_dir: Path, folder: Path) -> Path:
             if check_integrity(folder / name, md5):
                 break
             if (place / f"{other}.gz").is_file():
-                with gzip.open(place / f"{other}.gz") as packed:
-                    (folder / name).write_bytes(packed.read())
+                # A damaged file is not what was looked for; another one may be.
+                with suppress(OSError, EOFError, zlib.error):
+                    packed = (place / f"{other}.gz").read_bytes()
+                    (folder / name).write_bytes(gzip.decompress(packed))
             elif (place / other).is_file():
                 shutil.copy(place / other, folder / name)
     return folder

@@ -9,6 +9,7 @@ from types import TracebackType
 from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
+from torch import nn
 from tqdm import tqdm
 
 from common import UserError, write_whole
@@ -57,7 +58,11 @@ class MakingNet:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if kind is TypeError and traceback.tb_next is None:
+        if kind is not TypeError:
+            return
+        inside = traceback.tb_next
+        # A Net without a constructor of its own has that of nn.Module.
+        if inside is None or inside.tb_frame.f_code is nn.Module.__init__.__code__:
             raise UserError(f"{error}: write here what your Net takes, such as Net()") from None
 
 

@@ -20,8 +20,9 @@ def train_samples(data: Dataset, columns: int = 12) -> Figure:
     Args:
         data: pairs of an image and its label.
     """
-    figure = Figure(figsize=(columns * 0.8, 3), layout="constrained")
-    axes = figure.subplots(3, columns)
+    columns = min(columns, len(data))
+    figure = Figure(figsize=(max(6, columns * 0.8), 3), layout="constrained")
+    axes = figure.subplots(3, columns, squeeze=False)
     for row, name in zip(axes, ["first time", "second", "third"], strict=True):
         for index, ax in enumerate(row):
             image, label = data[index]

@@ -49,7 +49,7 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
     def leave(layer: nn.Module, _, output: Tensor) -> None:
         inside.pop()
         if inside == [copied] and isinstance(output, Tensor):
-            outputs.append((names[layer], output))
+            outputs.append((names.get(layer, type(layer).__name__), output))
 
     images = torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
     with (
@@ -65,7 +65,9 @@ def _seen(images: Tensor, output: Tensor) -> tuple[int, int]:
     """Height and width of what the middle pixel of an output, or a flat output, depends on."""
     if output.ndim == 4:
         output = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
-    (gradient,) = torch.autograd.grad(output.sum(), images, retain_graph=True)
+    # Of a softmax, the plain sum does not depend on anything.
+    weights = 0.5 + torch.rand(output.shape, generator=torch.Generator().manual_seed(0))
+    (gradient,) = torch.autograd.grad((weights * output).sum(), images, retain_graph=True)
     seen = (gradient != 0).any(dim=0).any(dim=0)
     rows, columns = (seen.any(dim=axis).nonzero().flatten() for axis in (1, 0))
     return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)

@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import fields
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -44,23 +45,14 @@ class LearnsNothing(UserError):
 class Run:
     """The loop over the epochs, in a folder of its own below `output_dir`.
 
-    The same settings and code go on with the newest run that had them, if it is not whole, and
-    else show its results. Anything else that decides the result begins the next folder.
+    With the settings and the code of an earlier run, that run goes on, or shows its results if it
+    is whole. Anything else that decides the result begins the next folder.
 
     The folder holds `settings.json`, the code, and after every epoch `history.csv`, the weights
-    `net.pt` and `checkpoint.pt`. They are written when the loop asks for the next epoch or ends,
-    also by `break`, so that whatever the loop does after `record` belongs to the epoch. An epoch
-    that is no better than guessing is reported and does not overwrite a better one. Ctrl-C or the
-    stop button ends the loop but not the notebook; the model and the history are then restored to
-    the last saved epoch.
-
-    ```
-    with Run(settings, model, optimizer, scheduler, train_loader, test_loader) as run:
-        for epoch in run.epochs():
-            trained = train(model, device, train_loader, optimizer, scheduler, run.bar)
-            tested = test(model, device, test_loader)
-            run.record(trained, tested)
-    ```
+    `net.pt` and `checkpoint.pt`. These are written when the loop asks for the next epoch or ends,
+    also by `break`, so whatever it does after `record` belongs to the epoch. An epoch that is no
+    better than guessing does not overwrite a better one. Ctrl-C or the stop button ends the loop
+    but not the notebook; model and history are then those of the last saved epoch.
 
     Args:
         settings: all settings of the run by name. It must have `epochs` and `output_dir`; if it
@@ -188,10 +180,13 @@ class Run:
             more: other numbers by name, such as `f1=0.99`.
 
         Raises:
+            UserError: if one of these names is that of a column.
             LearnsNothing: after two epochs in a row that are no better than guessing, unless the
                 loss falls; says at which rate, and what to lower.
         """
         seconds = time.perf_counter() - self.began
+        if taken := more.keys() & {it.name for it in fields(Epoch)}:
+            raise UserError(f"{', '.join(taken)} is a column already: take another name")
         numbers = {name: float(value) for name, value in more.items()}
         row = Epoch(self.epoch, self.learning_rate, *trained, *tested, seconds, more=numbers)
         self.history.append(row)

@@ -57,8 +57,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Check every setting of a run before the run begins.
 
     Args:
-        values: the settings by name, among others such as the notebook's `globals()`. Where `In`,
-            the cells that ran, has one of papermill's parameters, these must be settings too.
+        values: the settings by name, among others such as the notebook's `globals()`. If the
+            cell before the running one, by `In`, has papermill's parameters, these must be
+            settings too.
 
     Returns:
         The settings alone, with `~` in paths written out.
@@ -67,10 +68,10 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         SettingsError: if one is not there, of the wrong kind or out of its range, if a parameter
             is no setting, or if nothing can be written to `output_dir`.
     """
-    # Papermill begins the cell that it puts in with these words.
-    injected = [cell for cell in values.get("In", []) if cell.startswith("# Parameters\n")]
-    for cell in injected[-1:]:
-        _refuse_unknown(node.targets[0].id for node in ast.parse(cell).body)
+    for cell in values.get("In", [])[-2:-1]:
+        if cell.startswith("# Parameters\n"):  # as papermill begins the cell that it puts in
+            assigned = (node for node in ast.parse(cell).body if isinstance(node, ast.Assign))
+            _refuse_unknown(node.targets[0].id for node in assigned)
     for name, (kind, wanted, fits) in _RULES.items():
         if name not in values:
             raise SettingsError(f"{name} is not set: it must be {wanted}")

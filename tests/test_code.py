@@ -1,6 +1,7 @@
 """The code that a result depends on: which lines and files count, and how a change is named."""
 
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -105,43 +106,50 @@ def project(tmp_path, monkeypatch):
     files = {
         "nets/__init__.py": "from nets.small import Net\n",
         "nets/small.py": "from . import blocks\n\n\nclass Net: ...\n",
-        "nets/blocks.py": "import torch\n\n\ndef block():\n    return 3\n",
+        "nets/blocks.py": "SIZE = 3\n",
         "unused.py": "",
-        "mnist/run.py": "",
+        "train.py": "import nets\n\nprint('begin')  # nothing\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(code, "ROOT", tmp_path)
-    shell = type("Shell", (), {"user_ns": {"In": [*NOTEBOOK, "import mnist.run\n" + NOTEBOOK[-1]]}})
+    monkeypatch.syspath_prepend(tmp_path)
+    shell = type("Shell", (), {"user_ns": {"In": NOTEBOOK}})
     monkeypatch.setattr(code, "get_ipython", lambda: shell)
-    return tmp_path
+    yield tmp_path
+    code.forget_imports()
 
 
-def test_the_project_s_files_that_these_lines_import_count(project):
+OWN = {"nets/__init__.py", "nets/small.py", "nets/blocks.py"}
+
+
+def test_the_project_s_files_that_were_imported_count(project):
+    import nets  # noqa: F401
+
     found = code.collect(SETTINGS)
-    files = {"nets/__init__.py", "nets/small.py", "nets/blocks.py"}
-    assert set(found) == {code.LINES, *files}
-    assert all(found[name] == (project / name).read_text() for name in files)
+    assert set(found) == {code.LINES, *OWN}
+    assert all(found[name] == (project / name).read_text() for name in OWN)
+    assert found[code.LINES].splitlines() == "\n".join(lines(NOTEBOOK)).splitlines()
 
 
 def test_a_script_counts_as_a_whole(project, monkeypatch):
-    script = project / "train.py"
-    script.write_text("import unused\n\nprint('begin')\n")
-    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(script), raising=False)
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    sys.modules["__main__"].__file__ = str(project / "train.py")
+    import nets  # noqa: F401
+
     found = code.collect(SETTINGS)
-    assert found == {code.LINES: "import unused\nprint('begin')\n", "unused.py": ""}
+    assert set(found) == {code.LINES, *OWN}
+    assert found[code.LINES] == "import nets\nprint('begin')\n"
 
 
-def test_edited_files_are_read_anew(project, monkeypatch):
-    monkeypatch.syspath_prepend(project)
+def test_edited_files_are_read_anew(project):
     for value in (3, 4):
         (project / "nets" / "blocks.py").write_text(f"SIZE = {value}{' ' * value}\n")
         code.forget_imports()
         from nets import blocks
 
         assert value == blocks.SIZE
-    code.forget_imports()
 
 
 FILE = 'import torch\n\n\ndef half(x):\n    """Give a half."""\n    return x / 2\n'

@@ -263,6 +263,13 @@ def test_answers_in_training_count_too():
         utils.prepare(InTraining(nn.LogSoftmax(dim=1)), CPU)
 
 
+def test_layers_whose_shapes_come_with_the_first_images_get_them():
+    model = Chain(nn.Conv2d(1, 4, 5), nn.Flatten(), nn.LazyLinear(10))
+    utils.prepare(model, CPU)
+    assert model[2].weight.shape == (10, 2304)
+    assert model.training
+
+
 def test_a_network_for_32_pixels_is_told_to_pad():
     model = Chain(nn.Conv2d(1, 6, 5), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(294, 10))
     with pytest.raises(UserError, match=r"32x32 pixels: write transforms.Pad\(2\)"):

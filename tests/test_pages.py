@@ -12,8 +12,9 @@ from torch import nn
 import backprop.__main__
 import mnist.__main__
 import utils
+from mnist.history import read_runs, table
 from mnist.receptive_field import trace
-from model import IMAGE_SHAPE, Net
+from model import Net
 from results import summary
 from tests.digits import ROOT
 from tests.test_results import README, RESULTS, says
@@ -78,9 +79,15 @@ def test_the_recipe_is_that_of_the_settings():
     assert says(README, f"momentum {it['momentum']}", f"batch size {it['batch_size']}")
     assert says(README, f"dropout {it['dropout']:.2f}", f"decay {it['weight_decay']:.4f}")
     assert says(README, f"{it['epochs']} epochs", f"linearly to {it['learning_rate']}")
-    assert says(README, f"norm {utils.MAX_GRADIENT_NORM:g}", f"{it['rotation']:g} degrees")
+    assert says(README, f"norm {it['clip']:g}", f"{it['rotation']:g} degrees")
     assert says(README, f"{100 * it['scale']:g} %", f"sheared by up to {it['shear']} ")
     assert says(README, f"{it['shift']} pixels", f"{summary.TO_BEAT} %")
+
+
+def test_the_two_runs_of_the_readme_are_those_of_the_logs():
+    runs = read_runs(ROOT / "results" / "own-network")
+    assert [len(run.history) for run in runs] == [3, 3]
+    assert f"```\n{table(runs)}\n```" in README
 
 
 def test_the_table_of_the_network_has_its_shapes_and_receptive_fields():
@@ -89,7 +96,7 @@ def test_the_table_of_the_network_has_its_shapes_and_receptive_fields():
     layers = nn.Sequential(*(layer for block in Net().children() for layer in block))
     traced = [
         (" x ".join(str(side) for side in it.shape[1:] if side > 1), "{}x{}".format(*it.sees))
-        for it in trace(layers, (8, *IMAGE_SHAPE))
+        for it in trace(layers, (8, *utils.IMAGE_SHAPE))
     ]
     section = README.partition(" | parameters |\n")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| .* \| ([\d x]+) \| (\d+x\d+) \| [\d, +]+ \|$", section, re.MULTILINE)

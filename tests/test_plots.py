@@ -95,6 +95,11 @@ def test_samples_are_augmented_anew_each_time(small_mnist):
     assert len({it.tobytes() for it in pixels}) == len(pixels) == 6
 
 
+def test_samples_of_fewer_images_than_columns(small_mnist):
+    data = torch.utils.data.Subset(batches(small_mnist, utils.to_unit_range), [5])
+    assert len(plots.train_samples(data).axes) == 3
+
+
 @pytest.fixture
 def predictions():
     """Each of 130 images read right, and surely."""

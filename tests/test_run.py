@@ -1,9 +1,11 @@
 """Runs: their folders, and what becomes of those that are cut off, stopped, spoilt or changed."""
 
 import errno
+import multiprocessing
 import os
 import re
 import shutil
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ import mnist.run
 import utils
 from common import UserError, write_whole
 from mnist import code, dataset, trial
+from mnist.__main__ import main
 from mnist.history import LOG_HEADER, read_history, read_runs, table
 from mnist.run import Run, load_weights, order_of
 from model import Net
@@ -52,6 +55,7 @@ def without_seconds(history):
 def trained(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(code, "collect", lambda settings: {code.LINES: ""})
         patch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
         TrainingRun(digits, folder).fit()
     return folder
@@ -78,6 +82,28 @@ def test_a_run_that_was_killed_twice_ends_as_if_it_had_not_been(small_mnist, tmp
     saved = read_history(tmp_path / "killed" / "1" / "history.csv")
     assert without_seconds(saved) == without_seconds(expected)
     assert len(read_runs(tmp_path / "killed")) == 1
+
+
+def test_a_run_killed_with_9_ends_as_if_it_had_not_been(small_mnist, tmp_path):
+    """A process of its own is killed in its second epoch, whatever it is just doing."""
+
+    def train(folder):
+        TrainingRun(small_mnist, folder, epochs=3).fit()
+
+    process = multiprocessing.get_context("fork").Process(target=train, args=[tmp_path / "killed"])
+    process.start()
+    history = tmp_path / "killed" / "1" / "history.csv"
+    while not history.exists():
+        assert process.is_alive()
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    whole = TrainingRun(small_mnist, tmp_path / "whole", epochs=3)
+    expected = without_seconds(whole.fit())
+    resumed = TrainingRun(small_mnist, tmp_path / "killed", epochs=3)
+    assert without_seconds(resumed.fit()) == expected
+    assert resumed.folder.name == "1"
+    assert torch.equal(resumed.weights(), whole.weights())
 
 
 def test_resuming_says_so_and_shows_the_log(small_mnist, tmp_path, capsys):
@@ -244,7 +270,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypat
 
     def full_after_two_epochs(descriptor):
         synced.append(descriptor)
-        if len(synced) == 2 + 7:  # settings and code; three files per epoch, the checkpoint first
+        if len(synced) == 2 + 7:  # code and settings; three files per epoch, the checkpoint first
             raise OSError(errno.ENOSPC, "No space left on device")
         sync(descriptor)
 
@@ -337,7 +363,7 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
 
 
 @pytest.fixture
-def notebook(monkeypatch):
+def notebook(small_mnist, monkeypatch):
     """Stands for the code that is collected: what a test writes into it."""
     texts = {"model.py": "class Net: ...\n", code.LINES: "train_transform = 1\n"}
     monkeypatch.setattr(code, "collect", lambda settings: dict(texts))
@@ -493,6 +519,35 @@ def test_numbers_of_one_s_own_are_in_log_history_and_table(small_mnist, tmp_path
     assert " 0.2500 " in row
     resumed = TrainingRun(small_mnist, tmp_path, epochs=2)
     assert resumed.fit() == history
+
+
+def test_a_number_with_the_name_of_a_column_is_refused(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path)
+    parts = (run.model, run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    kept = Run(run.settings, *parts)
+    next(kept.epochs())
+    with pytest.raises(UserError, match="seconds is a column already"):
+        kept.record((1.0, 50.0), (1.0, 50.0), seconds=0)
+
+
+def test_the_command_shows_all_runs_killed_ones_too(small_mnist, finished, capsys):
+    killed = TrainingRun(small_mnist, finished, epochs=3)
+    cut_off(killed, Killed(), 2, 3)
+    with pytest.raises(Killed):
+        killed.fit()
+    capsys.readouterr()
+    assert main(["runs", str(finished)]) == 0
+    header, first, second, _, picture = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["run", "parameters", "epochs"]
+    assert first.split()[:3] == ["1", "17,466", "1"]
+    assert second.split()[:5] == ["2", "17,466", "1", "of", "3"]
+    assert second.endswith("epochs 1 → 3")
+    assert (finished / "runs.png").samefile(picture)
+
+
+def test_a_folder_without_runs_is_named(tmp_path, capsys):
+    assert main(["runs", str(tmp_path)]) == 2
+    assert f"there are no runs in {tmp_path}" in capsys.readouterr().err
 
 
 def test_an_epoch_that_is_not_recorded_is_named(small_mnist, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Device, data, network and training: what S6.ipynb calls; and what appears in its cells."""
 
+import re
 from itertools import chain
 
 import pytest
@@ -81,6 +82,13 @@ def test_every_image_once_an_epoch_with_its_label(data):
     assert dict(seen) == label_of
 
 
+def test_one_image_is_given_with_its_label(data):
+    train_data, _ = data
+    image, label = train_data[3]
+    assert torch.equal(image, train_data.images[3])
+    assert torch.equal(label, train_data.labels[3])
+
+
 def test_order_changes_with_the_epoch_and_repeats_with_the_seed(data):
     train_data, _ = data
 
@@ -120,12 +128,21 @@ AFFINE = utils.RandomAffine(7.0, 0.07, 0.1, 1.4)
 
 
 @pytest.mark.parametrize("name", ["train_transform", "test_transform"])
-@pytest.mark.parametrize("fails", [Compose([ToTensor(), utils.normalise]), lambda images: 1 / 0])
+@pytest.mark.parametrize(
+    "fails",
+    [Compose([ToTensor(), utils.normalise]), lambda images: 1 / 0, lambda images: (images, 1)],
+)
 def test_a_transform_that_takes_no_batch_is_refused(fails, name, small_mnist):
     transforms = {"train_transform": identity, "test_transform": identity, name: fails}
-    with pytest.raises(UserError, match=f"{name} must take a batch.*utils.to_unit_range") as error:
+    with pytest.raises(UserError, match=f"{name} must turn a batch.*utils.to_unit_range") as error:
         utils.load_mnist(small_mnist, CPU, **transforms)
     assert "\n" not in str(error.value)
+
+
+def test_a_transform_that_works_in_place_is_tried_on_a_copy(small_mnist):
+    _, plain = utils.load_mnist(small_mnist, CPU, identity, identity)
+    _, data = utils.load_mnist(small_mnist, CPU, identity, lambda images: images.zero_())
+    assert torch.equal(data.images, plain.images)
 
 
 @pytest.mark.parametrize(
@@ -359,6 +376,15 @@ def test_the_loss_of_a_batch_is_a_mean_in_float32():
     assert loss == pytest.approx(exact, rel=1e-6)
 
 
+def test_the_script_of_the_first_lines_trains(small_mnist, tmp_path, monkeypatch):
+    script = re.search(r"```\n(.*)```", utils.__doc__, re.DOTALL)[1]
+    assert script.count("\n") < 35
+    monkeypatch.chdir(tmp_path)
+    exec(compile(script.replace("19", "1").replace("256", "50"), "script.py", "exec"), {})
+    (row,) = read_history(tmp_path / "runs" / "script" / "1" / "history.csv")
+    assert row.test_accuracy > 20
+
+
 def test_same_seed_same_weights(small_mnist, tmp_path):
     weights = []
     for folder, seed in (("first", 1), ("again", 1), ("other", 2)):
@@ -513,10 +539,14 @@ class Broken(nn.Module):
         self.layer = nn.Dropout("0.3")
 
 
-def test_arguments_that_net_does_not_take_are_told_in_one_line():
+class WithoutConstructor(nn.Module): ...
+
+
+@pytest.mark.parametrize("kind", [Plain, WithoutConstructor])
+def test_arguments_that_net_does_not_take_are_told_in_one_line(kind):
     told = r"^[^\n]*unexpected keyword argument 'dropout'[^\n]* Net\(\)$"
     with pytest.raises(UserError, match=told), notebook.MakingNet():
-        Plain(dropout=0.3)
+        kind(dropout=0.3)
 
 
 def test_an_error_within_the_constructor_passes_as_it_is():
