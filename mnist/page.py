@@ -82,8 +82,11 @@ def write_page(
         log_probabilities: of each image of `data`, in its order; shape (N, 10).
 
     Raises:
-        UserError: if the network is not such a chain, or the file cannot be written.
+        UserError: if the network is not such a chain, if the images are others than those of
+            `utils.load_mnist`, or if the file cannot be written.
     """
+    if not isinstance(data, ImageBatches):
+        raise UserError("the page supports only the images that utils.load_mnist gives")
     model = copy.deepcopy(model).cpu().float().eval()
     compared = data[list(range(min(len(data.images), COMPARED)))][0]
     grey = greys(data, compared)

@@ -301,13 +301,15 @@ def _begin(output_dir: Path, run: StoredRun) -> Path:
     """Make the next folder, with what the run begins with already in it."""
     prepared = output_dir / f".new-{time.time_ns()}"
     write_start(prepared, run)
-    numbers = [int(it.name) for it in output_dir.iterdir() if it.name.isdecimal()]
-    number = max(numbers, default=0) + 1
+    number = max((int(it.name) for it in output_dir.iterdir() if it.name.isdecimal()), default=0)
     while True:
+        number += 1
+        folder = output_dir / str(number)
         try:
-            return prepared.rename(output_dir / str(number))
-        except OSError:  # another process was faster
-            number += 1
+            return prepared.rename(folder)
+        except OSError as error:
+            if not folder.exists():  # else another process was faster
+                raise UserError(f"cannot make {folder}: {error.strerror}") from None
 
 
 def _as_bytes(content: dict[str, Any]) -> bytes:

@@ -4,12 +4,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
 
 import utils
 from common import UserError
 from mnist import plots, trial
 from mnist.history import read_runs, table
 from mnist.notebook import attempt
+from mnist.own_image import classify
 from mnist.page import write_page
 from mnist.receptive_field import trace
 from tests.digits import CPU, TrainingRun
@@ -179,6 +182,28 @@ def test_each_network_is_summarised_trained_judged_and_in_the_table(
     assert capsys.readouterr().out.count("\n") <= 1
     count = sum(parameter.numel() for parameter in run.model.parameters())
     assert f" {count:,} " in table(read_runs(tmp_path))
+
+
+def test_torchvision_s_mnist_in_a_plain_loader_goes_through_all_steps(
+    small_mnist, tmp_path, capsys
+):
+    normal = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.13,), (0.31,))])
+    data = datasets.MNIST(small_mnist, transform=normal)
+    tested = datasets.MNIST(small_mnist, train=False, transform=normal)
+    run = TrainingRun(small_mnist, tmp_path)
+    run.train_loader = DataLoader(data, batch_size=50, shuffle=True)
+    run.test_loader = DataLoader(tested, batch_size=50)
+    run.fit()
+    predictions = utils.predict(run.model, CPU, run.test_loader)
+    assert torch.equal(predictions.labels, tested.targets)
+    figures = plots.train_samples(data), plots.mistakes(predictions)
+    assert all(figure.axes for figure in figures)
+    probabilities = classify(run.model, CPU, normal, tested.data[:1])
+    torch.testing.assert_close(probabilities, predictions.log_probabilities[0].exp())
+    capsys.readouterr()
+    with attempt("The page"):
+        write_page(tmp_path / "page.html", run.model, tested, predictions.log_probabilities)
+    assert "only the images that utils.load_mnist gives" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
