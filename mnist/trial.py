@@ -58,7 +58,7 @@ def check_answers(model: nn.Module, images: Tensor) -> None:
                 f"Net gives {tuple(given.shape)} for {len(images)} images, not "
                 f"({len(images)}, 10): flatten to ten numbers for each image, and {end}"
             )
-        given = given.double()
+        given = given.cpu().double()
         if not given.isfinite().all():
             raise UserError("Net gives numbers that are not finite: see how its weights start")
         # Rounding of ten numbers in float32, or in half precision, stays far below this.
@@ -116,7 +116,7 @@ def starting_weights(model: nn.Module) -> str:
     """Say whether the weights are those the model was made with, or which they are."""
     if _versions.get(model, _writes(model)) == _writes(model):
         return "as made"
-    norm = sum(parameter.detach().double().square().sum() for parameter in model.parameters())
+    norm = sum(parameter.detach().cpu().double().square().sum() for parameter in model.parameters())
     return f"changed, norm {norm.sqrt().item():.4g}"
 
 
