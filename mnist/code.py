@@ -1,42 +1,58 @@
-"""The code that a result depends on: found, kept beside the result, and compared.
+"""What a result depends on beside the settings: found, kept with the result, and compared.
 
-A line of a notebook counts if it sets something that the last cell, the one that trains, uses,
-directly or through other lines; and so do the learner's own files that were imported. What only
-prints or draws does not count, nor do comments, docstrings and formatting.
+That is code: a line of a notebook counts if it sets or changes something that the training loop
+uses, directly or through other lines, and so do the learner's own files that were imported. What
+only prints or draws does not count, nor do comments, docstrings and formatting. And it is the
+network and the images as they are when the training begins, whatever made them so.
 """
 
 import ast
 import difflib
+import hashlib
 import re
 import sys
+import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from symtable import SymbolTable, symtable
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
 from IPython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("mnist", "common")  # they stand behind every run and are not what a learner changes
-LINES = "notebook.py"  # the name under which the lines of a notebook or a script are kept
+LINES = "notebook or script.py"  # under which their lines are kept; no module has such a name
 
 
-def own_modules() -> dict[str, Path]:
-    """The files of the modules that were imported from the project, tools and packages left out."""
-    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    return {name: Path(file) for name, file in files.items() if file and _is_own(Path(file))}
+def own_modules() -> list[ModuleType]:
+    """The modules that were imported from the project, tools and installed packages left out."""
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name not in ("__main__", "__mp_main__") and _is_own(module)
+    ]
 
 
-def _is_own(file: Path) -> bool:
-    inside = file.is_relative_to(ROOT) and not file.is_relative_to(sys.prefix)
-    return inside and file.relative_to(ROOT).parts[0] not in TOOLS
+def _is_own(module: ModuleType) -> bool:
+    held = vars(module)  # a folder of modules without __init__.py has a path, but no file
+    for place in filter(None, [held.get("__file__"), *held.get("__path__", [])]):
+        place = Path(place).resolve()
+        inside = place.is_relative_to(ROOT) and not place.is_relative_to(sys.prefix)
+        if inside and place.relative_to(ROOT).parts[:1] not in [(tool,) for tool in TOOLS]:
+            return True
+    return False
 
 
 def forget_imports() -> None:
     """Have the learner's own files read again when they are imported the next time."""
-    for name in own_modules().keys() - {"__main__"}:
-        del sys.modules[name]
+    for module in own_modules():
+        del sys.modules[module.__name__]
 
 
 def collect(settings: Iterable[str]) -> dict[str, str]:
@@ -49,41 +65,64 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
         The text of each file by its path in the project, and of the notebook's or the script's
         lines under the name `LINES`.
     """
-    files, shell = own_modules(), get_ipython()
-    if script := files.pop("__main__", None):
-        cells = [script.read_text(encoding="utf-8")]
-    else:
-        cells = shell.user_ns["In"] if shell else [""]
-    code = {
-        file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8")
-        for file in files.values()
-    }
-    return code | {LINES: "\n".join(relevant_lines(cells, settings)) + "\n"}
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    shell = get_ipython()
+    cells = [_read(Path(script))] if script else shell.user_ns["In"] if shell else [""]
+    code = {LINES: "\n".join(relevant_lines(cells, settings)) + "\n"}
+    for module in own_modules():
+        if file := vars(module).get("__file__"):
+            # As it was when a run first met the module: an edit counts once it is imported.
+            text = module.__dict__.setdefault("__text_of_run__", _read(Path(file)))
+            code[Path(file).resolve().relative_to(ROOT).as_posix()] = text
+    return code
+
+
+def _read(file: Path) -> str:
+    with tokenize.open(file) as text:  # in its own encoding, without a byte-order mark
+        return text.read()
 
 
 # --- The lines of a notebook that count ---------------------------------------------------
 
 
 def relevant_lines(cells: list[str], settings: Iterable[str]) -> list[str]:
-    """Give all statements of the last cell, and those of earlier ones that it depends on.
+    """Give the statement of the last cell that trains, and those before that it depends on.
 
     The names in a function's body are looked up when it is called: what counts is how they were
-    set at last. So the search is repeated until no function brings further names.
+    set at last. So the search is repeated until no function brings further names. Values of
+    settings are taken where they are checked; set later, their lines count.
     """
     *earlier, last = [statements(cell) for cell in cells]
-    before = [node for cell in earlier for node in cell]
-    at_last = {name for node in before for name in effects(node).seeds}
+    loops = [node for node in last if _calls(node, "epochs") and not isinstance(node, _DEFINES)]
+    if loops:
+        end = last.index(loops[-1])
+        before, kept = [node for cell in earlier for node in cell] + last[:end], loops[-1:]
+    else:  # it is in a function
+        before, kept = [node for cell in earlier for node in cell], last
+    seeds = {name for node in before for name in effects(node).seeds}
+    in_functions, trains = set(), kept
     while True:
-        kept, names = last, needed(last, at_last) - set(settings)
+        kept, names = trains, needed(trains, seeds | in_functions)
         for node in reversed(before):
             effect = effects(node)
             if (effect.sets | effect.seeds | effect.changes) & names:
                 kept = [node, *kept]
-                names = needed([node], names) - set(settings)
-        in_functions = set().union(*(effects(node).uses_later for node in kept))
-        if in_functions <= at_last:
+                names = needed([node], names)
+            if _calls(node, "check_settings"):
+                names = names - set(settings)
+        found = set().union(*(effects(node).uses_later for node in kept))
+        if found <= in_functions:
             return [ast.unparse(node) for node in kept]
-        at_last |= in_functions
+        in_functions = in_functions | found
+
+
+_DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _calls(node: ast.AST, name: str) -> bool:
+    """Whether a function or method of this name is called within a statement."""
+    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
+    return any(name == getattr(it, "attr", getattr(it, "id", "")) for it in calls)
 
 
 def statements(cell: str) -> list[ast.stmt]:
@@ -91,8 +130,8 @@ def statements(cell: str) -> list[ast.stmt]:
 
     Lines such as `%pip` are translated, and a first line such as `%%time` is left out.
     """
-    if cell.startswith("%%"):
-        cell = cell.partition("\n")[2]
+    if cell.lstrip().startswith("%%"):
+        cell = cell.lstrip().partition("\n")[2]
     text = TransformerManager().transform_cell(cell)
     try:
         symtable(text, LINES, "exec")
@@ -114,10 +153,16 @@ def needed(nodes: Sequence[ast.stmt], after: set[str]) -> set[str]:
                 for target, value in heads
             ]
             after = needed([*heads, *node.body], after)
+        elif isinstance(node, (ast.If, ast.While)):
+            without = after if isinstance(node, ast.While) else needed(node.orelse, after)
+            after = needed(node.body, after) | without | effects(ast.Expr(node.test)).uses
+        elif isinstance(node, ast.Try):
+            after = needed(node.finalbody, after)
+            ways = [node.body + node.orelse, *(handler.body for handler in node.handlers)]
+            after = set().union(*(needed(way, after) for way in ways))
         else:
             effect = effects(node)
-            perhaps = isinstance(node, (ast.If, ast.While, ast.Try))
-            after = (after if perhaps else after - effect.sets - effect.seeds) | effect.uses
+            after = (after - effect.sets - effect.seeds) | effect.uses
     return after
 
 
@@ -125,7 +170,7 @@ class Effects(NamedTuple):
     """The names that a statement sets, whose objects it changes, and that it uses.
 
     An object is changed by its attributes, by its items, or by a method in place, whose name ends
-    in `_` as PyTorch has it. `seeds` are the functions called to set a random seed.
+    in `_` as PyTorch has it. `seeds` are the functions called whose names speak of a seed.
     """
 
     sets: set[str]
@@ -152,7 +197,7 @@ def effects(node: ast.stmt) -> Effects:
 
     look(symtable(ast.unparse(node), LINES, "exec"), False)
     for part in ast.walk(node):
-        if isinstance(part, ast.Call) and "seed" in getattr(part.func, "attr", ""):
+        if isinstance(part, ast.Call) and re.fullmatch(r"[\w.]*seed\w*", ast.unparse(part.func)):
             found.seeds.add(ast.unparse(part.func))
         if isinstance(part, (ast.Attribute, ast.Subscript)):
             name = getattr(part, "attr", "")
@@ -160,6 +205,51 @@ def effects(node: ast.stmt) -> Effects:
             if in_place or not isinstance(part.ctx, ast.Load):
                 found.changes.add(re.match(r"\w*", ast.unparse(part))[0])
     return found
+
+
+# --- The network and the images -----------------------------------------------------------
+
+
+def objects(model: nn.Module, loaders: Mapping[str, DataLoader]) -> dict[str, str]:
+    """Give a digest of a network's structure and of the images behind each loader, by name.
+
+    The weights are left out; they differ with every random number that was drawn before.
+    """
+    parts = [repr(model)]
+    parts += [f"{name} {it.shape} {it.requires_grad}" for name, it in model.named_parameters()]
+    parts += [f"{name} {len(it._forward_hooks)}" for name, it in model.named_modules()]
+    found = {"the network": _digest("\n".join(map(_without_addresses, parts)))}
+    return found | {name: _digest(_described(it.dataset)) for name, it in loaders.items()}
+
+
+def weights_digest(model: nn.Module) -> str:
+    """Give a digest of all weights and statistics of a network."""
+    return _digest("".join(map(_described, model.state_dict().values())))
+
+
+def _described(value: Any) -> str:
+    """Describe a value by its content: a data set by its attributes, an array by its numbers."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        value = torch.as_tensor(np.ascontiguousarray(value))
+    if isinstance(value, Tensor):
+        content = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+        return f"{tuple(value.shape)} {value.dtype} {hashlib.md5(content).hexdigest()}"
+    if isinstance(value, (tuple, list)) and len(value) < 100:
+        return " ".join(map(_described, value))
+    if isinstance(value, Dataset):
+        kept = {name: it for name, it in vars(value).items() if name != "root"}  # a place
+        return "\n".join(
+            [type(value).__name__, *(f"{n} {_described(it)}" for n, it in kept.items())]
+        )
+    return _without_addresses(repr(value))
+
+
+def _without_addresses(text: str) -> str:
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
 
 
 # --- What differs -------------------------------------------------------------------------
@@ -192,17 +282,19 @@ def _labelled(text: str) -> dict[str, list[str]]:
     by_label = {}
     for node in statements(text):
         label = ", ".join(sorted(effects(node).sets)) or ast.unparse(node).partition("\n")[0]
-        if any(getattr(part, "attr", "") == "epochs" for part in ast.walk(node)):
+        if _calls(node, "epochs"):
             label = "the training loop"
         by_label.setdefault(label, []).extend(bare(ast.unparse(node)))
     return by_label
 
 
 def bare(text: str) -> list[str]:
-    """The lines of code without comments, docstrings and formatting."""
-    tree = ast.parse(text)
+    """The lines of code without comments, docstrings and formatting; as they are if no Python."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:  # such as that of a newer version
+        return text.splitlines()
     for node in ast.walk(tree):
-        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+        if isinstance(node, (ast.Module, *_DEFINES)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
     return [line for line in ast.unparse(tree).splitlines() if line]

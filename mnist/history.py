@@ -57,7 +57,7 @@ def save_history(history: list[Epoch], path: Path) -> None:
 def read_history(path: str | Path) -> list[Epoch]:
     """Read a history that `save_history` wrote."""
     known = [it.name for it in fields(Epoch) if it.name != "more"]
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         rows = [
             {name: float(value) for name, value in row.items() if value}
             for row in csv.DictReader(file)
@@ -77,31 +77,39 @@ def read_history(path: str | Path) -> list[Epoch]:
 
 
 class StoredRun(NamedTuple):
-    """A run as its folder holds it."""
+    """A run as its folder holds it: what decides its result, and what came of it."""
 
     folder: Path
-    settings: dict[str, Any]  # those that decide the result
+    settings: dict[str, Any]
+    objects: dict[str, str]  # digests of the network and the images when the training began
     parameters: int
     code: dict[str, str]
     history: list[Epoch]
 
     def changes(self, new: "StoredRun") -> list[str]:
-        """Name what is different in a newer run, such as "epochs 19 → 3"."""
-        names = self.settings.keys() | new.settings.keys()
-        pairs = [(name, self.settings.get(name), new.settings.get(name)) for name in sorted(names)]
-        changed = [
-            f"{name} {'none' if old in ('', None) else old} → {'none' if it in ('', None) else it}"
-            for name, old, it in pairs
-            if old != it
+        """Name what is different in a newer run, such as "epochs 19 → 3".
+
+        Objects are named where nothing else explains how they came to differ.
+        """
+        names = sorted(self.settings.keys() | new.settings.keys())
+        pairs = [(name, self.settings.get(name), new.settings.get(name)) for name in names]
+        changed = [f"{name} {_shown(old)} → {_shown(it)}" for name, old, it in pairs if old != it]
+        changed += code.differences(self.code, new.code)
+        objects = self.objects.keys() | new.objects.keys()
+        return changed or [
+            it for it in sorted(objects) if self.objects.get(it) != new.objects.get(it)
         ]
-        return changed + code.differences(self.code, new.code)
+
+
+def _shown(value: Any) -> str:
+    return "none" if value in ("", None) else str(value)
 
 
 def write_start(folder: Path, run: StoredRun) -> None:
     """Write what a run begins with: `settings.json`, and its code below `code/`."""
     for name, text in run.code.items():
         write_whole(folder / "code" / name, text.encode())
-    content = {"settings": run.settings, "parameters": run.parameters}
+    content = {"settings": run.settings, "objects": run.objects, "parameters": run.parameters}
     write_whole(folder / "settings.json", json.dumps(content, indent=2).encode())
 
 
@@ -121,7 +129,8 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
                 for it in sorted((folder / "code").rglob("*.py"))
             }
             rows = read_history(history) if history.exists() else []
-            run = StoredRun(folder, content["settings"], content["parameters"], texts, rows)
+            settings, objects = content["settings"], content["objects"]
+            run = StoredRun(folder, settings, objects, content["parameters"], texts, rows)
         except (ValueError, KeyError, TypeError, OSError) as error:
             print(f"{folder} is left out: it cannot be read ({error})")
         else:

@@ -23,7 +23,7 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
     """Send a batch through a model, and see which pixels the middle of each block depends on.
 
     A block is a module that the model itself calls, each time it does so. Its pixels are those at
-    which the gradient is not 0, in a copy in float64 with random weights that are all above 0, so
+    which the gradient is not 0, in a copy with random weights that are all above 0, so
     that no two paths cancel, and that have a mean of one over the inputs of a weight, so that
     neither outputs nor gradients vanish. The batch is random, so that a pooling, which takes one
     pixel of each window, takes another one in each image.
@@ -31,12 +31,19 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
     Args:
         shape: of the batch: images, channels, height, width.
     """
+    try:
+        return _trace(model, shape, torch.float64)
+    except RuntimeError:  # of a network with a type written into it
+        return _trace(model, shape, torch.float32)
+
+
+def _trace(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype) -> list[Block]:
     generator = torch.Generator().manual_seed(0)
-    copied = copy.deepcopy(model).cpu().double().eval()
+    copied = copy.deepcopy(model).cpu().to(dtype).eval()
     with torch.no_grad():
         for name, tensor in copied.state_dict().items():
             if tensor.ndim > 1:
-                random = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+                random = torch.rand(tensor.shape, generator=generator, dtype=dtype)
                 tensor.copy_((0.5 + random) / tensor[0].numel())
             elif tensor.is_floating_point():  # biases and means 0; scales and variances 1
                 tensor.fill_(not name.endswith(("bias", "mean")))
@@ -51,7 +58,7 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
         if inside == [copied] and isinstance(output, Tensor):
             outputs.append((names.get(layer, type(layer).__name__), output))
 
-    images = torch.rand(shape, generator=generator, dtype=torch.float64).requires_grad_()
+    images = torch.rand(shape, generator=generator, dtype=dtype).requires_grad_()
     with (
         register_module_forward_pre_hook(enter),
         register_module_forward_hook(leave),

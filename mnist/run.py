@@ -1,25 +1,29 @@
 """A run: its folder, its epochs, what is saved after each, and how it goes on after a stop."""
 
 import hashlib
+import json
+import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import fields
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from weakref import WeakSet
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from filelock import FileLock, Timeout
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
-from common import UserError, write_whole
+from common import UserError, print_utf8, write_whole
 from mnist import code, trial
 from mnist.history import (
     LOG_HEADER,
@@ -35,8 +39,6 @@ from mnist.notebook import progress_bar
 # These say where things are, not how the run goes.
 PLACES = ("data_dir", "output_dir", "resume", "own_image")
 
-_trained: WeakSet[nn.Module] = WeakSet()  # their weights are not those of a new network
-
 
 class LearnsNothing(UserError):
     """The network guesses, and stays there."""
@@ -45,8 +47,8 @@ class LearnsNothing(UserError):
 class Run:
     """The loop over the epochs, in a folder of its own below `output_dir`.
 
-    With the settings and the code of an earlier run, that run goes on, or shows its results if it
-    is whole. Anything else that decides the result begins the next folder.
+    With the settings, the code, the network and the images of an earlier run, that run goes on,
+    or shows its results if it is whole. Anything else begins the next folder.
 
     The folder holds `settings.json`, the code, and after every epoch `history.csv`, the weights
     `net.pt` and `checkpoint.pt`. These are written when the loop asks for the next epoch or ends,
@@ -59,6 +61,8 @@ class Run:
             has no `precision`, `resume` or `weights`, these are "auto", True and empty. With
             `weights`, a file that has been loaded into the model, there are no epochs.
         scheduler: a schedule of the learning rate, or None.
+        more: further objects with a `state_dict` that the loop changes, such as an average of the
+            weights. Without them, a run that was interrupted does not go on exactly.
 
     Attributes:
         folder: where this run keeps everything.
@@ -80,58 +84,78 @@ class Run:
         scheduler: LRScheduler | None,
         train_loader: DataLoader,
         test_loader: DataLoader,
+        **more: Any,
     ) -> None:
+        if hasattr(sys.stdout, "reconfigure"):  # a notebook's has none, and takes all characters
+            print_utf8()
         settings = {"precision": "auto", "resume": True, "weights": "", **settings}
         self.model, self.optimizer, self.test_loader = model, optimizer, test_loader
-        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
-        self.parts = {name: part for name, part in parts.items() if part is not None}
+        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, **more}
+        self.parts = {name: it for name, it in parts.items() if hasattr(it, "state_dict")}
         self.order = order_of(train_loader)
+        if self.order is not None:  # a look at a batch has moved it
+            self.order.manual_seed(self.order.initial_seed())
         self.steps = len(train_loader)
         self.total = 0 if settings["weights"] else settings["epochs"]
+        self.peak = settings.get("learning_rate")
         self.history: list[Epoch] = []
-        self.saved = 0  # epochs
-        self.ended = False
+        self.saved = self.epoch = 0
+        self.ended = self.within_epoch = False
         self.bar: tqdm | None = None
-        self._find_folder(settings)
-        self.precision = getattr(torch, self.settings["precision"])
+        self.computed_in = settings["precision"]
+        if self.computed_in == "auto":
+            device = next(model.parameters()).device
+            with _random_state_kept():
+                images, _ = next(iter(test_loader))
+            self.computed_in = trial.fastest_precision(model, images[:16].to(device))
+        self._find_folder(settings, train_loader)
+        self.precision = getattr(torch, self.computed_in)
 
-    def _find_folder(self, settings: dict[str, Any]) -> None:
+    def _find_folder(self, settings: dict[str, Any], train_loader: DataLoader) -> None:
         deciding = {name: value for name, value in settings.items() if name not in PLACES}
-        deciding["starting_weights"] = trial.starting_weights(self.model)
+        loaders = {"the training data": train_loader, "the test data": self.test_loader}
+        objects = code.objects(self.model, loaders)
+        start = trial.starting_weights(self.model)
         if settings["weights"]:
             digest = hashlib.md5(Path(settings["weights"]).read_bytes()).hexdigest()
             deciding["weights"] += f" (md5 {digest[:8]})"
-            deciding["starting_weights"] = "as made"
-        if settings["precision"] == "auto":
-            device = next(self.model.parameters()).device
-            with _random_state_kept():
-                images, _ = next(iter(self.test_loader))
-            deciding["precision"] = trial.fastest_precision(self.model, images[:16].to(device))
+        elif start != trial.TRAINED:
+            objects["the starting weights"] = start
+        else:  # a run that is gone on with puts back its own
+            objects["the starting weights"] = "as made"
+        deciding = json.loads(json.dumps(deciding, default=str))  # as they are when read again
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        new = StoredRun(Path(), deciding, parameters, code.collect(settings), [])
+        new = StoredRun(Path(), deciding, objects, parameters, code.collect(settings), [])
 
         output_dir = Path(settings["output_dir"]).expanduser()
         runs = read_runs(output_dir)
-        for old in reversed(runs if settings["resume"] else []):
-            if settings["precision"] == "auto":  # another machine may be faster in another one
-                deciding = deciding | {"precision": old.settings.get("precision")}
-            if not old.changes(new._replace(settings=deciding)):
-                self.folder, self.settings = old.folder, deciding
-                if self._goes_on():
-                    return
-                break
-        if self.total and self.model in _trained:
+        same = [run for run in runs if settings["resume"] and not run.changes(new)]
+        if same and self._goes_on(same[-1].folder):
+            return
+        if self.total and trial.starting_weights(self.model) == trial.TRAINED:
             raise UserError("this network has been trained already: run all cells from the top")
-        self.settings = new.settings
-        self.folder = _begin(output_dir, new)
+        self._lock(_begin(output_dir, new))
         changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
         print(f"run {self.folder.name}, in {self.folder}{changes}")
 
-    def _goes_on(self) -> bool:
-        """Take up the run of this folder where it was left; false where that cannot be."""
-        path, name = self.folder / "checkpoint.pt", f"run {self.folder.name}, in {self.folder}"
+    def _lock(self, folder: Path) -> bool:
+        """Take a folder; false if another process trains in it."""
+        self.folder, self.lock = folder, FileLock(folder / ".lock")
+        with suppress(OSError, NotImplementedError):  # a network drive may know no locks
+            try:
+                self.lock.acquire(timeout=0)
+            except Timeout:
+                return False
+        return True
+
+    def _goes_on(self, folder: Path) -> bool:
+        """Take up the run of a folder where it was left; false where that cannot be."""
+        path, name = folder / "checkpoint.pt", f"run {folder.name}, in {folder}"
+        if not self._lock(folder):
+            print(f"{name}, is being trained by another process: a new run begins")
+            return False
         if not path.exists():
-            if self.total and self.model in _trained:
+            if self.total and trial.starting_weights(self.model) == trial.TRAINED:
                 return False
             print(f"{name}: nothing was trained so far" if self.total else name)
             return True
@@ -154,7 +178,7 @@ class Run:
             print("nothing to train: the weights were loaded from the file")
             return
         if not self.ended:
-            print(f"forward pass in training: {self.settings['precision']}")
+            print(f"forward pass in training: {self.computed_in}")
             self.bar = progress_bar(self.total * self.steps, done=self.saved * self.steps)
         print("\n".join([LOG_HEADER, *map(log_line, self.history)]))
         while not self.ended:
@@ -162,12 +186,13 @@ class Run:
             self.bar.set_description(f"epoch {epoch} of {self.total}")
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
             self.began = time.perf_counter()
-            _trained.add(self.model)
+            trial.remember_weights(self.model, trained=True)
+            self.within_epoch = True
             yield epoch
             if len(self.history) < epoch:
                 raise UserError("call run.record(trained, tested) at the end of the loop")
-            self.ended = epoch == self.total
-            self._save()
+            self._save(ended=epoch == self.total)
+            self.within_epoch = False
 
     def record(
         self, trained: tuple[float, float], tested: tuple[float, float], **more: float
@@ -187,15 +212,16 @@ class Run:
         seconds = time.perf_counter() - self.began
         if taken := more.keys() & {it.name for it in fields(Epoch)}:
             raise UserError(f"{', '.join(taken)} is a column already: take another name")
-        numbers = {name: float(value) for name, value in more.items()}
-        row = Epoch(self.epoch, self.learning_rate, *trained, *tested, seconds, more=numbers)
+        numbers = (float(value) for value in (self.learning_rate, *trained, *tested, seconds))
+        own = {name: float(value) for name, value in more.items()}
+        row = Epoch(self.epoch, *numbers, more=own)
         self.history.append(row)
         print(log_line(row))
         if row.test_accuracy <= self.accuracy_of_guessing:
             self._warn_of_guessing()
 
     def _warn_of_guessing(self) -> None:
-        last, peak = self.history[-1], self.settings.get("learning_rate", self.learning_rate)
+        last, peak = self.history[-1], self.peak or self.learning_rate
         words = (
             f"{last.test_accuracy:.2f} % is no better than guessing, with learning_rate {peak:g} "
             f"({last.learning_rate:.4f} at the start of the epoch)"
@@ -227,15 +253,17 @@ class Run:
             answers = torch.cat([self.model(images.to(device)) for images, _ in self.test_loader])
         return bool((answers - answers[0]).abs().max() < 1e-4)
 
-    def _save(self) -> None:
+    def _save(self, ended: bool) -> None:
         accuracies = [row.test_accuracy for row in self.history]
         if accuracies[-1] <= self.accuracy_of_guessing < max(accuracies):
+            self.ended = ended
             return  # what was saved is better
         state = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {"history": [vars(row) for row in self.history], "ended": self.ended}
+        state |= {"history": [vars(row) for row in self.history], "ended": ended}
+        state |= {"computed_in": self.computed_in}
         state |= {name: take() for name, (take, _) in self._random_numbers().items()}
         write_whole(self.folder / "checkpoint.pt", _as_bytes(state))
-        self.saved = len(self.history)
+        self.saved, self.ended = len(self.history), ended
         self._write_results()
 
     def _write_results(self) -> None:
@@ -253,11 +281,17 @@ class Run:
             if name in state:
                 put_back(state[name])
         self.history, self.saved, self.ended = history, len(history), state["ended"]
-        _trained.add(self.model)
+        self.computed_in = state["computed_in"]
+        trial.remember_weights(self.model, trained=True)
 
-    def _random_numbers(self) -> dict[str, tuple[Callable[[], Tensor], Callable[[Tensor], None]]]:
+    def _random_numbers(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
         """How to take and put back the state of each source of random numbers."""
-        sources = {"random": (torch.get_rng_state, torch.set_rng_state)}
+        numpy = np.random.get_state  # its array is no type that torch reads back safely
+        sources = {
+            "random": (torch.get_rng_state, torch.set_rng_state),
+            "python": (random.getstate, random.setstate),
+            "numpy": (lambda: (numpy()[0], numpy()[1].tolist(), *numpy()[2:]), np.random.set_state),
+        }
         if self.order is not None:
             sources["order"] = self.order.get_state, self.order.set_state
         if torch.cuda.is_available():
@@ -277,23 +311,30 @@ class Run:
     ) -> bool:
         if self.bar is not None:
             self.bar.close()
-        if error is None and len(self.history) > self.saved and not self.ended:  # by `break`
-            self.ended = True
-            self._save()
-        if isinstance(error, UserError):
-            raise kind(
-                f"epoch {self.epoch}: {error}; completed epochs in {self.folder}: {self.saved}"
-            ) from None
-        if isinstance(error, KeyboardInterrupt):
+        try:
+            return self._leave(kind, error)
+        finally:
+            self.lock.release()
+
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+        where = f"in epoch {self.epoch} of {self.total}"
+        if error is None and self.within_epoch:  # the loop was left by `break`
+            if len(self.history) < self.epoch and self.saved:
+                self._restore()  # of an epoch that was not recorded, nothing is kept
+            if self.history:
+                self._save(ended=True)
+            print(f"ended by the loop {where}")
+        if isinstance(error, UserError) and self.within_epoch:
+            done = f"completed epochs in {self.folder}: {self.saved}"
+            raise kind(f"epoch {self.epoch}: {error}; {done}") from None
+        if isinstance(error, KeyboardInterrupt) and not self.ended:
             if not self.saved:
                 raise UserError("stopped before the first epoch was saved") from None
-            again = "run all cells again, with resume=True, to go on"
-            print(f"stopped in epoch {self.epoch} of {self.total}: {again}")
-        elif error is not None:
+            print(f"stopped {where}: run all cells again, with resume=True, to go on")
+        elif error is not None and not isinstance(error, KeyboardInterrupt):
             return False
         if self.saved:  # of an epoch that was not saved, nothing is left in the model
             self._restore()
-        trial.remember_start(self.model)
         return True
 
 
@@ -348,8 +389,8 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        trial.remember_weights(model, trained=True)
     except Exception:  # of a damaged file, torch raises nearly anything
         raise UserError(
             f"{path} does not exist, is damaged, or has no weights of this network"
         ) from None
-    _trained.add(model)

@@ -1,7 +1,9 @@
 """What a network does with a few images, tried on a copy of it before it is trained."""
 
 import copy
+import traceback
 from contextlib import nullcontext
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
@@ -9,8 +11,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import UserError
+from mnist.code import weights_digest
 
-_versions: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+TRAINED = "trained or loaded"
+_weights: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()  # digests, or TRAINED
+
+
+class NoCopy(Exception):
+    """A network cannot be copied, for something that it holds."""
 
 
 def answers(
@@ -23,9 +31,16 @@ def answers(
     """Give what a copy of the model answers; when training, after a backward pass.
 
     The model, its batch norm's statistics and the random state stay as they are.
+
+    Raises:
+        NoCopy: if there can be no copy.
     """
     device = images.device
-    copied = copy.deepcopy(model).to(memory_format=memory_format).train(training)
+    try:
+        copied = copy.deepcopy(model)
+    except Exception as error:  # of what cannot be pickled, anything is raised
+        raise NoCopy from error
+    copied = copied.to(memory_format=memory_format).train(training)
     mixed = nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         with mixed, torch.set_grad_enabled(training):
@@ -38,45 +53,71 @@ def answers(
 def check_answers(model: nn.Module, images: Tensor) -> None:
     """See that a model answers with ten log-probabilities for each image.
 
+    A network that cannot be copied is only looked at as it is when it is tested.
+
     Raises:
-        UserError: if not; says what it gives, and what to write instead.
+        UserError: if not, or if it cannot take the images; says where, and what to write instead.
     """
-    end = "end forward with F.log_softmax(x, dim=1)"
-    for training in (True, False):
+    for training in (False, True):
         try:
             given = answers(model, images, training)
-        except RuntimeError as error:
-            if images.shape[2:] == (28, 28) and _runs(model, F.pad(images, (2, 2, 2, 2))):
+        except NoCopy:
+            if training:
+                return
+            with torch.no_grad():
+                given = model.eval()(images)
+            model.train()
+        except Exception as error:
+            if not training and images.shape[2:] == (28, 28) and _runs(model, 32, images):
                 advice = "write transforms.Pad(2) before utils.normalise in both transforms"
-                raise UserError(f"Net takes images of 32x32 pixels: {advice}") from error
-            raise
-        if not isinstance(given, Tensor):
-            kind = type(given).__name__
-            raise UserError(f"Net gives a {kind}, not a tensor of log-probabilities: {end}")
-        if given.shape != (len(images), 10):
+                raise UserError(f"Net takes images of 32x32 pixels: {advice}") from None
             raise UserError(
-                f"Net gives {tuple(given.shape)} for {len(images)} images, not "
-                f"({len(images)}, 10): flatten to ten numbers for each image, and {end}"
-            )
-        given = given.cpu().double()
-        if not given.isfinite().all():
-            raise UserError("Net gives numbers that are not finite: see how its weights start")
-        # Rounding of ten numbers in float32, or in half precision, stays far below this.
-        if torch.logsumexp(given, dim=1).abs().max() < 0.05:
-            continue
-        if (given >= 0).all() and (given.sum(dim=1) - 1).abs().max() < 0.05:
-            raise UserError(f"Net gives probabilities: {end}, in place of softmax")
-        if torch.logsumexp(given, dim=0).abs().max() < 0.05:
-            raise UserError(f"Net's log-softmax runs over the images: {end}, not dim=0")
-        raise UserError(f"Net gives logits: {end}")
+                f"Net fails with images of shape {tuple(images.shape)}{_place(error)}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if complaint := _complaint(given, len(images)):
+            raise UserError(f"Net gives {complaint}")
 
 
-def _runs(model: nn.Module, images: Tensor) -> bool:
+def _complaint(given: Tensor, count: int) -> str | None:
+    end = "end forward with F.log_softmax(x, dim=1)"
+    if not isinstance(given, Tensor):
+        return f"a {type(given).__name__}, not a tensor of log-probabilities: {end}"
+    if given.shape != (count, 10):
+        return (
+            f"{tuple(given.shape)} for {count} images, not ({count}, 10): flatten to ten numbers "
+            f"for each image, and {end}"
+        )
+    given = given.cpu().double()
+    if not given.isfinite().all():
+        return "numbers that are not finite: see how its weights start"
+    # Rounding of ten numbers in float32, or in half precision, stays far below this.
+    if torch.logsumexp(given, dim=1).abs().max() < 0.05:
+        return None
+    if torch.logsumexp(given, dim=0).abs().max() < 0.05:
+        return f"a log-softmax that runs over the images: {end}, not dim=0"
+    if ((given > 0) & (given < 1)).all():
+        return f"probabilities: {end}, in place of softmax or sigmoid"
+    return f"logits: {end}"
+
+
+def _runs(model: nn.Module, side: int, images: Tensor) -> bool:
+    """Whether a model runs with the same images in a frame of other size."""
+    pad = (side - images.shape[-1]) // 2
     try:
-        answers(model, images)
-    except RuntimeError:
+        answers(model, F.pad(images, (pad, pad, pad, pad)))
+    except Exception:
         return False
     return True
+
+
+def _place(error: Exception) -> str:
+    """Say at which line of the learner's own code an error came up."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [it for it in frames if "site-packages" not in it.filename and it.filename != __file__]
+    if not own:
+        return ""
+    return f", at {Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}"
 
 
 def runs_in_channels_last(model: nn.Module, images: Tensor) -> bool:
@@ -85,7 +126,7 @@ def runs_in_channels_last(model: nn.Module, images: Tensor) -> bool:
         expected = answers(model, images)
         given = answers(model, images, memory_format=torch.channels_last)
         answers(model, images, training=True, memory_format=torch.channels_last)
-    except RuntimeError:  # such as of x.view() after a convolution
+    except (RuntimeError, NoCopy):  # such as of x.view() after a convolution
         return False
     return torch.allclose(given, expected, rtol=1e-3, atol=1e-3)
 
@@ -102,23 +143,17 @@ def fastest_precision(model: nn.Module, images: Tensor) -> str:
         return "float32"
     try:
         given = answers(model, images, training=True, precision=torch.bfloat16)
-    except RuntimeError:  # of operations that mix types
+    except (RuntimeError, NoCopy):  # such as of operations that mix types
         return "float32"
     return "bfloat16" if given.isfinite().all() else "float32"
 
 
-def remember_start(model: nn.Module) -> None:
-    """Remember how often the weights of a new model have been written so far."""
-    _versions[model] = _writes(model)
+def remember_weights(model: nn.Module, trained: bool = False) -> None:
+    """Remember with which weights a network was made, or that they are not its first."""
+    _weights[model] = TRAINED if trained else weights_digest(model)
 
 
 def starting_weights(model: nn.Module) -> str:
-    """Say whether the weights are those the model was made with, or which they are."""
-    if _versions.get(model, _writes(model)) == _writes(model):
-        return "as made"
-    norm = sum(parameter.detach().cpu().double().square().sum() for parameter in model.parameters())
-    return f"changed, norm {norm.sqrt().item():.4g}"
-
-
-def _writes(model: nn.Module) -> int:
-    return sum(parameter._version for parameter in model.parameters())
+    """Say whether a network has the weights it was made with: "as made", `TRAINED`, or a digest."""
+    made, now = _weights.get(model), weights_digest(model)
+    return TRAINED if made == TRAINED else "as made" if made in (None, now) else now

@@ -1,21 +1,26 @@
 """The code that a result depends on: which lines and files count, and how a change is named."""
 
+import importlib
 import sys
 from types import ModuleType
 
 import pytest
+import torch
+from torch.utils.data import DataLoader, Subset
+from torchvision.transforms import Compose
 
 from mnist import code
+from mnist.dataset import ImageBatches
 
 SETTINGS = {"epochs", "rate"}
 NOTEBOOK = [
     "import torch\ntorch.manual_seed(1)\nfrom nets import Net\nimport matplotlib.pyplot as plt",
-    "epochs = 3\nrate = 0.1",
+    "epochs = 3\nrate = 0.1\nsettings = check_settings(globals())",
     "def augment(images):\n    return images + strength",
     "strength = 0.5",
     "data = load(augment)",
     "model = Net()\nprint(model)",
-    "for epoch in Run(model).epochs():\n    train(model, data, rate)",
+    "for epoch in Run(model, settings).epochs():\n    train(model, data, rate)",
 ]
 
 
@@ -42,6 +47,8 @@ def with_line(line, before):
         "!ls",
         "this is no Python",
         "import pandas as pd",
+        "chosen = torch.randperm(9, generator=torch.Generator().manual_seed(0))",
+        "\n%%time\nprint(model)",
     ],
 )
 def test_a_look_does_not_count(look):
@@ -63,7 +70,10 @@ def test_a_look_does_not_count(look):
         ("def train(model, data, rate): ...", 1),
         ("torch.manual_seed(7)", 6),
         ("np.random.seed(7)", 6),
+        ("set_seed(7)", 6),
         ("%%time\ndata = clean(data)", 6),
+        ("\n%%time\ndata = clean(data)", 6),
+        ("if a:\n    data = 3\nelse:\n    data = 4", 6),
         ("(model := torch.compile(model))", 6),
     ],
 )
@@ -72,17 +82,38 @@ def test_what_changes_something_that_training_uses_counts(line, before):
     assert len(added) == 1
 
 
-def test_values_of_settings_are_left_to_the_settings():
+def test_values_of_settings_are_left_to_the_settings_until_they_are_checked():
     assert not [line for line in lines(NOTEBOOK) if line.startswith(("epochs", "rate"))]
+    assert "rate = 0.2" in lines(with_line("rate = 0.2", 6))
+    assert "rate = 0.2" not in lines(with_line("rate = 0.2", 1))
 
 
 def test_lines_that_lead_to_training_through_others_count_and_imports_of_them():
-    assert lines(NOTEBOOK)[2:4] == ["from nets import Net", NOTEBOOK[2]]
+    assert lines(NOTEBOOK)[2] == "from nets import Net"
+    assert NOTEBOOK[2] in lines(NOTEBOOK)
     assert "strength = 0.5" in lines(NOTEBOOK)
 
 
 def test_running_all_cells_again_is_no_change():
     assert lines(NOTEBOOK + NOTEBOOK) == lines(NOTEBOOK)
+    for setting in (
+        "if epochs > 2:\n    strength = 3\nelse:\n    strength = 4",
+        "try:\n    import strength\nexcept ImportError:\n    strength = None",
+        "with open(rate) as file:\n    strength = file.read()",
+    ):
+        cells = [*NOTEBOOK[:3], setting, *NOTEBOOK[4:]]
+        assert lines(cells + cells) == lines(cells)
+        assert setting in lines(cells)
+
+
+def test_what_prints_in_the_last_cell_does_not_count():
+    last = f"import time\nprint(time.time())\n{NOTEBOOK[-1]}\nprint('done')"
+    assert lines([*NOTEBOOK[:-1], last]) == lines(NOTEBOOK)
+    called = [*NOTEBOOK[:-1], "def fit():\n    for epoch in Run(model).epochs(): ...", "fit()"]
+    assert lines(called)[-2:] == [
+        "def fit():\n    for epoch in Run(model).epochs():\n        ...",
+        "fit()",
+    ]
 
 
 def test_the_last_version_of_a_cell_counts():
@@ -108,7 +139,9 @@ def project(tmp_path, monkeypatch):
         "nets/small.py": "from . import blocks\n\n\nclass Net: ...\n",
         "nets/blocks.py": "SIZE = 3\n",
         "unused.py": "",
-        "train.py": "import nets\n\nprint('begin')  # nothing\n",
+        "train.py": "import nets\nprint('begin')\nfor epoch in Run(nets.Net()).epochs(): ...\n",
+        "plain/deep.py": "SIZE = 3\n",
+        "latin.py": "# -*- coding: latin-1 -*-\nNAME = 'a'\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -140,16 +173,79 @@ def test_a_script_counts_as_a_whole(project, monkeypatch):
 
     found = code.collect(SETTINGS)
     assert set(found) == {code.LINES, *OWN}
-    assert found[code.LINES] == "import nets\nprint('begin')\n"
+    assert found[code.LINES] == "import nets\nfor epoch in Run(nets.Net()).epochs():\n    ...\n"
 
 
-def test_edited_files_are_read_anew(project):
-    for value in (3, 4):
-        (project / "nets" / "blocks.py").write_text(f"SIZE = {value}{' ' * value}\n")
+def test_edited_files_are_read_anew_in_packages_of_either_kind(project):
+    for value in (3, 4, 5):
+        for name in ("nets/blocks.py", "plain/deep.py"):
+            (project / name).write_text(f"SIZE = {value}{' ' * value}\n")
         code.forget_imports()
         from nets import blocks
+        from plain import deep
 
-        assert value == blocks.SIZE
+        assert (value, value) == (blocks.SIZE, deep.SIZE)
+        assert f"SIZE = {value}" in code.collect(SETTINGS)["plain/deep.py"]
+
+
+def test_an_edit_counts_once_it_is_imported(project):
+    importlib.import_module("nets.blocks")
+    before = code.collect(SETTINGS)
+    (project / "nets" / "blocks.py").write_text("SIZE = 4\n")
+    assert code.collect(SETTINGS) == before
+    code.forget_imports()
+    importlib.import_module("nets.blocks")
+    assert code.differences(before, code.collect(SETTINGS)) == ["nets/blocks.py: 1 line"]
+
+
+def test_files_of_other_encodings_are_read(project):
+    (project / "latin.py").write_bytes("# -*- coding: latin-1 -*-\nNAME = 'ä'\n".encode("latin-1"))
+    (project / "unused.py").write_bytes("NAME = 3\n".encode("utf-8-sig"))
+    import latin
+    import unused  # noqa: F401
+
+    found = code.collect(SETTINGS)
+    assert latin.NAME in found["latin.py"]
+    assert found["unused.py"] == "NAME = 3\n"
+
+
+def test_code_that_this_python_does_not_know_is_compared_as_it_is():
+    assert code.differences({"model.py": "a b\nc"}, {"model.py": "a b\nd"}) == ["model.py: 1 line"]
+
+
+# --- The network and the images -----------------------------------------------------------
+
+
+def built(change=lambda model, data: None, transform=float):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Dropout(0.1))
+    data = ImageBatches(torch.zeros(4, 1, 28, 28), torch.arange(4), Compose([transform]))
+    change(model, data)
+    loader = DataLoader(Subset(data, [0, 1, 2, 3]), batch_size=2)
+    return code.objects(model, {"the training data": loader})
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda model, data: data.transform.transforms.pop(), "the training data"),
+        (lambda model, data: setattr(data, "transform", None), "the training data"),
+        (lambda model, data: data.labels.zero_(), "the training data"),
+        (lambda model, data: data.images.data.add_(1), "the training data"),
+        (lambda model, data: model.requires_grad_(False), "the network"),
+        (lambda model, data: model.append(torch.nn.ReLU()), "the network"),
+        (lambda model, data: setattr(model[1], "p", 0.5), "the network"),
+        (lambda model, data: model[0].register_forward_hook(print), "the network"),
+    ],
+)
+def test_whatever_changes_the_network_or_the_images_is_noticed(change, named):
+    before, after = built(), built(change)
+    assert [name for name in before if before[name] != after[name]] == [named]
+
+
+def test_random_numbers_and_addresses_are_no_difference():
+    assert built(lambda model, data: torch.nn.init.normal_(model[0].weight)) == built()
+    assert built(transform=lambda x: x) == built(transform=lambda x: x)
 
 
 FILE = 'import torch\n\n\ndef half(x):\n    """Give a half."""\n    return x / 2\n'

@@ -66,6 +66,7 @@ def test_notebook_runs_end_to_end(run_notebook, kernel, tmp_path):
     assert "Total params: 17,466" in text
     assert "could not be made" not in text
     assert sorted(file.name for file in (output_dir / "1").iterdir()) == [
+        ".lock",
         "Draw_a_Digit.html",
         "Test_inference_result_b60.png",
         "checkpoint.pt",
@@ -81,7 +82,7 @@ def test_notebook_runs_end_to_end(run_notebook, kernel, tmp_path):
     ]
     assert sorted(file.name for file in output_dir.iterdir()) == ["1", "runs.png"]
     code = sorted(file.name for file in (output_dir / "1" / "code").iterdir())
-    assert code == ["model.py", "notebook.py", "utils.py"]
+    assert code == ["model.py", "notebook or script.py", "utils.py"]
     assert [row.epoch for row in read_history(output_dir / "1" / "history.csv")] == [1, 2]
 
 

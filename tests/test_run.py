@@ -20,7 +20,7 @@ from mnist.__main__ import main
 from mnist.history import LOG_HEADER, read_history, read_runs, table
 from mnist.run import Run, load_weights, order_of
 from model import Net
-from tests.digits import CPU, TrainingRun, md5_sums
+from tests.digits import CPU, TrainingRun, Watched, md5_sums
 
 
 class Killed(BaseException):
@@ -30,15 +30,14 @@ class Killed(BaseException):
 def cut_off(run, error, epoch, step):
     """Make a run's training loader raise in the middle of an epoch, counted from its start on."""
     calls = {"left": (epoch - 1) * len(run.train_loader) + step}
-    transform = run.train_loader.dataset.transform
 
-    def counted(images):
+    def count():
         if calls["left"] == 0:
             raise error
         calls["left"] -= 1
-        return transform(images)
 
-    run.train_loader.dataset.transform = counted
+    data = run.train_loader.dataset
+    data.transform = Watched(data.transform, count)
 
 
 def assert_weights(run, path):
@@ -240,7 +239,7 @@ def test_a_stop_between_the_test_and_the_saving_of_the_first_epoch(
         run.fit()
 
 
-def raise_interrupt(*_):
+def raise_interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
@@ -279,6 +278,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(small_mnist, tmp_path, monkeypat
         with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: No space left on"):
             run.fit()
     assert sorted(file.name for file in run.folder.iterdir() if file.is_file()) == [
+        ".lock",
         "checkpoint.pt",
         "history.csv",
         "net.pt",
@@ -392,10 +392,10 @@ def test_changed_code_begins_a_new_run_and_a_comment_does_not(
 
 def test_weights_changed_before_the_training_begin_a_new_run(small_mnist, finished, capsys):
     run = TrainingRun(small_mnist, finished)
-    torch.nn.init.zeros_(run.model.digits[4].bias)
-    torch.nn.init.ones_(run.model.digits[4].weight)
+    for parameter in run.model.digits.parameters():
+        parameter.data.mul_(0.5)
     run.fit()
-    assert "starting_weights as made → changed, norm" in capsys.readouterr().out
+    assert f"run 2, in {finished / '2'}: the starting weights\n" in capsys.readouterr().out
 
 
 def test_a_network_that_was_trained_is_not_trained_as_a_new_one(small_mnist, tmp_path):
@@ -620,8 +620,8 @@ def test_a_plain_loader_resumes_bit_for_bit(generator, small_mnist, tmp_path):
     killed = plain("killed")
     save = Run._save
 
-    def killed_after_the_second(self):
-        save(self)
+    def killed_after_the_second(self, ended):
+        save(self, ended)
         if self.epoch == 2:
             raise Killed
 
