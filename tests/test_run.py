@@ -3,11 +3,15 @@
 import errno
 import multiprocessing
 import os
+import random
 import re
 import shutil
+import subprocess
+import sys
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, TensorDataset
@@ -20,7 +24,7 @@ from mnist.__main__ import main
 from mnist.history import LOG_HEADER, read_history, read_runs, table
 from mnist.run import Run, load_weights, order_of
 from model import Net
-from tests.digits import CPU, TrainingRun, Watched, md5_sums
+from tests.digits import CPU, ROOT, TrainingRun, Watched, md5_sums
 
 
 class Killed(BaseException):
@@ -548,6 +552,167 @@ def test_the_command_shows_all_runs_killed_ones_too(small_mnist, finished, capsy
 def test_a_folder_without_runs_is_named(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 2
     assert f"there are no runs in {tmp_path}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [np.float64, torch.tensor])
+def test_numbers_of_any_kind_are_kept_as_numbers(kind, small_mnist, tmp_path):
+    def fit():
+        run = TrainingRun(small_mnist, tmp_path, epochs=2)
+        parts = (run.model, run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+        with Run(run.settings, *parts) as kept:
+            for _ in kept.epochs():
+                kept.record((kind(1.0), kind(50.0)), (kind(1.0), kind(50.0)))
+        return kept
+
+    history = fit().history
+    assert fit().history == history == read_history(tmp_path / "1" / "history.csv")
+    assert len(read_runs(tmp_path)) == 1
+
+
+class Patience:
+    """Something that a loop of one's own counts."""
+
+    def __init__(self):
+        self.left = 5
+
+    def state_dict(self):
+        return {"left": self.left}
+
+    def load_state_dict(self, state):
+        self.left = state["left"]
+
+
+def test_what_a_loop_keeps_of_its_own_is_kept_with_the_run(small_mnist, tmp_path):
+    def fit(killed=False):
+        run = TrainingRun(small_mnist, tmp_path, epochs=3)
+        parts = (run.model, run.optimizer, None, run.train_loader, run.test_loader)
+        patience = Patience()
+        with Run(run.settings, *parts, patience=patience) as kept:
+            for epoch in kept.epochs():
+                kept.record((random.random(), 50.0), (np.random.rand(), 50.0))
+                patience.left -= 1
+                if epoch == 3 and killed:
+                    raise Killed
+        return patience.left, kept.history
+
+    random.seed(1)
+    np.random.seed(1)
+    expected = [(random.random(), np.random.rand()) for _ in range(3)]
+    random.seed(1)
+    np.random.seed(1)
+    with pytest.raises(Killed):
+        fit(killed=True)
+    random.seed(7)  # as in a new process
+    left, history = fit()
+    assert left == 2
+    assert [(row.train_loss, row.test_loss) for row in history] == expected
+
+
+def test_a_break_before_the_record_ends_the_run_with_what_was_saved(small_mnist, tmp_path, capsys):
+    def fit():
+        run = TrainingRun(small_mnist, tmp_path, epochs=4)
+        parts = (run.model, run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+        with Run(run.settings, *parts) as kept:
+            for epoch in kept.epochs():
+                trained = utils.train(run.model, CPU, run.train_loader, run.optimizer)
+                if epoch == 3:
+                    break
+                kept.record(trained, utils.test(run.model, CPU, run.test_loader))
+        return run, kept
+
+    run, kept = fit()
+    assert "ended by the loop in epoch 3 of 4" in capsys.readouterr().out
+    assert_weights(run, kept.folder / "net.pt")
+    _, kept = fit()
+    assert "whole: 2 of 4 epochs are done" in capsys.readouterr().out
+    assert [row.epoch for row in kept.history] == [1, 2]
+
+
+def test_a_stop_after_the_loop_is_no_error(small_mnist, finished):
+    run = TrainingRun(small_mnist, finished)
+    parts = (run.model, run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    with Run(run.settings, *parts) as kept:
+        list(kept.epochs())
+        raise KeyboardInterrupt
+    assert_weights(run, finished / "1" / "net.pt")
+
+
+def test_a_run_that_another_process_trains_is_left_alone(small_mnist, tmp_path, capsys):
+    first = TrainingRun(small_mnist, tmp_path)
+    parts = (first.model, first.optimizer, None, first.train_loader, first.test_loader)
+    with Run(first.settings, *parts):
+        second = TrainingRun(small_mnist, tmp_path)
+        second.scheduler = None
+        Run(second.settings, *[second.model, second.optimizer, None, *parts[3:]])
+        assert "run 1, in" in (out := capsys.readouterr().out)
+        assert "is being trained by another process: a new run begins" in out
+        assert "run 2, in" in out
+
+
+def test_settings_are_compared_as_they_are_kept(small_mnist, finished):
+    for _ in range(2):
+        run = TrainingRun(small_mnist, finished)
+        run.settings |= {"betas": (0.9, 0.99), "device": CPU}
+        run.fit()
+    assert run.folder.name == "2"
+
+
+def test_a_precision_that_was_asked_for_is_another_than_auto(small_mnist, finished):
+    run = TrainingRun(small_mnist, finished)
+    run.settings["precision"] = "auto"
+    run.fit()
+    assert run.folder.name == "2"
+
+
+def test_looking_at_a_batch_does_not_change_the_order(small_mnist, tmp_path):
+    weights = []
+    for name in ("first", "again"):
+        run = TrainingRun(small_mnist, tmp_path / name)
+        if name == "again":
+            state = torch.get_rng_state()
+            next(iter(run.train_loader))
+            torch.set_rng_state(state)
+        run.fit()
+        weights.append(run.weights())
+    assert torch.equal(*weights)
+
+
+SCRIPT = """import os, sys
+sys.path.insert(0, {root!r})
+import random
+
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from mnist.run import Run
+
+RATE = 0.1
+model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.LogSoftmax(1))
+data = TensorDataset(torch.rand(8, 1, 28, 28, generator=torch.Generator()), torch.arange(8))
+loader = DataLoader(data, batch_size=4)
+optimizer = torch.optim.SGD(model.parameters(), lr=RATE)
+with Run({{"epochs": 1, "output_dir": "runs"}}, model, optimizer, None, loader, loader) as run:
+    for epoch in run.epochs():
+        run.record((1.0, 50.0), (1.0, 50.0))
+print("done")
+"""
+
+
+def test_a_script_anywhere_is_kept_and_compared_under_any_code_page(tmp_path):
+    def run(text):
+        (tmp_path / "train.py").write_text(text)
+        command = [sys.executable, "train.py"]
+        environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.decode()
+
+    script = SCRIPT.format(root=str(ROOT))
+    assert "run 1, in runs" in run(script)
+    assert "is whole" in run(script.replace('print("done")', 'print("whole")'))
+    assert "run 2, in runs/2: RATE\n" in run(script.replace("0.1", "0.2"))
+    longer = run(script.replace('"epochs": 1', '"epochs": 2'))
+    assert "run 3, in runs/3: epochs 1 → 2, RATE, the training loop" in longer
 
 
 def test_an_epoch_that_is_not_recorded_is_named(small_mnist, tmp_path, monkeypatch):
