@@ -119,10 +119,8 @@ class Run:
         if settings["weights"]:
             digest = hashlib.md5(Path(settings["weights"]).read_bytes()).hexdigest()
             deciding["weights"] += f" (md5 {digest[:8]})"
-        elif start != trial.TRAINED:
-            objects["the starting weights"] = start
-        else:  # a run that is gone on with puts back its own
-            objects["the starting weights"] = "as made"
+        else:  # a run that goes on puts back its own
+            objects["the starting weights"] = "as made" if start == trial.TRAINED else start
         deciding = json.loads(json.dumps(deciding, default=str))  # as they are when read again
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         new = StoredRun(Path(), deciding, objects, parameters, code.collect(settings), [])
@@ -132,7 +130,7 @@ class Run:
         same = [run for run in runs if settings["resume"] and not run.changes(new)]
         if same and self._goes_on(same[-1].folder):
             return
-        if self.total and trial.starting_weights(self.model) == trial.TRAINED:
+        if self.total and start == trial.TRAINED:
             raise UserError("this network has been trained already: run all cells from the top")
         self._lock(_begin(output_dir, new))
         changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
