@@ -141,7 +141,9 @@ def measure(pipelines: list[Pipeline], count: int) -> list[Measurement]:
         utils.keep_freed_memory()
     for pipeline in pipelines:
         torch.manual_seed(1)
-        model = utils.prepare(Net(0.3), CPU) if pipeline.channels_last else Net(0.3)
+        model = Net(0.3)
+        if pipeline.channels_last:
+            model = model.to(memory_format=torch.channels_last)
         optimizer = make_optimizer(model)
         make = own_data if pipeline.own_loader else classic_data
         name = (
