@@ -256,10 +256,13 @@ class Run:
         if accuracies[-1] <= self.accuracy_of_guessing < max(accuracies):
             self.ended = ended
             return  # what was saved is better
-        state = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {"history": [vars(row) for row in self.history], "ended": ended}
-        state |= {"computed_in": self.computed_in}
-        state |= {name: take() for name, (take, _) in self._random_numbers().items()}
+        state = {
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "random": {name: take() for name, (take, _) in self._random_numbers().items()},
+            "history": [vars(row) for row in self.history],
+            "computed_in": self.computed_in,
+            "ended": ended,
+        }
         write_whole(self.folder / "checkpoint.pt", _as_bytes(state))
         self.saved, self.ended = len(self.history), ended
         self._write_results()
@@ -274,10 +277,10 @@ class Run:
         state = torch.load(path, map_location="cpu", weights_only=True)
         history = [Epoch(**row) for row in state["history"]]
         for name, part in self.parts.items():
-            part.load_state_dict(state[name])
+            part.load_state_dict(state["parts"][name])
         for name, (_, put_back) in self._random_numbers().items():
-            if name in state:
-                put_back(state[name])
+            if name in state["random"]:
+                put_back(state["random"][name])
         self.history, self.saved, self.ended = history, len(history), state["ended"]
         self.computed_in = state["computed_in"]
         trial.remember_weights(self.model, trained=True)
@@ -286,7 +289,7 @@ class Run:
         """How to take and put back the state of each source of random numbers."""
         numpy = np.random.get_state  # its array is no type that torch reads back safely
         sources = {
-            "random": (torch.get_rng_state, torch.set_rng_state),
+            "torch": (torch.get_rng_state, torch.set_rng_state),
             "python": (random.getstate, random.setstate),
             "numpy": (lambda: (numpy()[0], numpy()[1].tolist(), *numpy()[2:]), np.random.set_state),
         }
