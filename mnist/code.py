@@ -43,7 +43,7 @@ def _is_own(module: ModuleType) -> bool:
     held = vars(module)  # a folder of modules without __init__.py has a path, but no file
     for place in filter(None, [held.get("__file__"), *held.get("__path__", [])]):
         place = Path(place).resolve()
-        inside = place.is_relative_to(ROOT) and not place.is_relative_to(sys.prefix)
+        inside = place.is_relative_to(ROOT) and "site-packages" not in place.parts
         if inside and place.relative_to(ROOT).parts[:1] not in [(tool,) for tool in TOOLS]:
             return True
     return False
