@@ -128,8 +128,10 @@ class Run:
         output_dir = Path(settings["output_dir"]).expanduser()
         runs = read_runs(output_dir)
         same = [run for run in runs if settings["resume"] and not run.changes(new)]
-        if same and self._goes_on(same[-1].folder):
-            return
+        if same:
+            if self._goes_on(same[-1].folder):
+                return
+            self.lock.release()
         if self.total and start == trial.TRAINED:
             raise UserError("this network has been trained already: run all cells from the top")
         self._lock(_begin(output_dir, new))
