@@ -236,7 +236,6 @@ def prepare(
         threads, order = f", {torch.get_num_threads()} threads", ", default memory order"
         if trial.runs_in_channels_last(model, images):
             model, order = model.to(memory_format=torch.channels_last), ", channels last"
-    trial.remember_weights(model)
     print(f"device: {device}{threads}{order}")
     return model
 

@@ -13,9 +13,11 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from pathlib import Path
 from symtable import SymbolTable, symtable
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,30 +25,46 @@ import torch
 from IPython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("mnist", "common")  # they stand behind every run and are not what a learner changes
 LINES = "notebook or script.py"  # under which their lines are kept; no module has such a name
 
 
+_texts: dict[str, str] = {}  # of the learner's files, by path, as they were when imported
+
+
+class _TextKeeper(MetaPathFinder):
+    """Reads a file of the learner's just before Python does: an edit counts once it is imported."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> None:
+        spec = PathFinder.find_spec(name, path)
+        if spec and spec.has_location and _is_own(spec.origin) and spec.origin.endswith(".py"):
+            _texts[spec.origin] = _read(Path(spec.origin))
+
+
+sys.meta_path.insert(0, _TextKeeper())
+
+
 def own_modules() -> list[ModuleType]:
     """The modules that were imported from the project, tools and installed packages left out."""
-    return [
-        module
-        for name, module in list(sys.modules.items())
-        if name not in ("__main__", "__mp_main__") and _is_own(module)
-    ]
+    found = []
+    for name, module in list(sys.modules.items()):
+        held = vars(module)  # a folder of modules without __init__.py has a path, but no file
+        places = filter(None, [held.get("__file__"), *held.get("__path__", [])])
+        if name not in ("__main__", "__mp_main__") and any(map(_is_own, places)):
+            found.append(module)
+    return found
 
 
-def _is_own(module: ModuleType) -> bool:
-    held = vars(module)  # a folder of modules without __init__.py has a path, but no file
-    for place in filter(None, [held.get("__file__"), *held.get("__path__", [])]):
-        place = Path(place).resolve()
-        inside = place.is_relative_to(ROOT) and "site-packages" not in place.parts
-        if inside and place.relative_to(ROOT).parts[:1] not in [(tool,) for tool in TOOLS]:
-            return True
-    return False
+def _is_own(place: str) -> bool:
+    path = Path(place).resolve()
+    inside = path.is_relative_to(ROOT) and "site-packages" not in path.parts
+    return inside and path.relative_to(ROOT).parts[:1] not in [(tool,) for tool in TOOLS]
 
 
 def forget_imports() -> None:
@@ -65,16 +83,26 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
         The text of each file by its path in the project, and of the notebook's or the script's
         lines under the name `LINES`.
     """
-    script = getattr(sys.modules["__main__"], "__file__", None)
+    script = Path(getattr(sys.modules["__main__"], "__file__", ""))
     shell = get_ipython()
-    cells = [_read(Path(script))] if script else shell.user_ns["In"] if shell else [""]
+    if script.is_file():
+        cells = [_read(script)]
+    else:
+        cells = shell.user_ns["In"] if shell else [_without_file()]
     code = {LINES: "\n".join(relevant_lines(cells, settings)) + "\n"}
     for module in own_modules():
         if file := vars(module).get("__file__"):
-            # As it was when a run first met the module: an edit counts once it is imported.
-            text = module.__dict__.setdefault("__text_of_run__", _read(Path(file)))
-            code[Path(file).resolve().relative_to(ROOT).as_posix()] = text
+            name = Path(file).resolve().relative_to(ROOT).as_posix()
+            code[name] = _texts.setdefault(file, _read(Path(file)))
     return code
+
+
+def _without_file() -> str:
+    """Stands for a script that was typed, or read from standard input."""
+    frame = sys._getframe()
+    while frame.f_back:
+        frame = frame.f_back
+    return f"digest = {_digest(_described(frame.f_code))!r}"
 
 
 def _read(file: Path) -> str:
@@ -199,6 +227,8 @@ def effects(node: ast.stmt) -> Effects:
     for part in ast.walk(node):
         if isinstance(part, ast.Call) and re.fullmatch(r"[\w.]*seed\w*", ast.unparse(part.func)):
             found.seeds.add(ast.unparse(part.func))
+        if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
+            found.uses.add(part.target.id)
         if isinstance(part, (ast.Attribute, ast.Subscript)):
             name = getattr(part, "attr", "")
             in_place = name.endswith("_") and not name.endswith("__")
@@ -207,49 +237,73 @@ def effects(node: ast.stmt) -> Effects:
     return found
 
 
-# --- The network and the images -----------------------------------------------------------
+def is_seeded(lines: str) -> bool:
+    """Whether a notebook's lines call a function whose name speaks of a seed."""
+    return any(effects(node).seeds for node in statements(lines))
 
 
-def objects(model: nn.Module, loaders: Mapping[str, DataLoader]) -> dict[str, str]:
-    """Give a digest of a network's structure and of the images behind each loader, by name.
+# --- The network, its optimizer and the images --------------------------------------------
 
-    The weights are left out; they differ with every random number that was drawn before.
+
+def objects(
+    model: nn.Module, optimizer: Optimizer, loaders: Mapping[str, DataLoader]
+) -> dict[str, str]:
+    """Give digests of a network, its weights, its optimizer and the images behind each loader."""
+    groups = [group | {"params": len(group["params"])} for group in optimizer.param_groups]
+    found = {
+        "the network": [repr(model), *map(_make, model.modules())],
+        "the starting weights": list(model.parameters()),
+        "the optimizer": [type(optimizer), *groups],
+    }
+    found |= {name: loader.dataset for name, loader in loaders.items()}
+    return {name: _digest(_described(value)) for name, value in found.items()}
+
+
+def _make(layer: nn.Module) -> list[Any]:
+    """What a layer is beside its weights: its options, its hooks, and what of it is frozen."""
+    held, plain = vars(layer), (bool, int, float, str)
+    options = {name: it for name, it in held.items() if type(it) in plain and name != "training"}
+    hooks = [list(it.values()) for name, it in held.items() if name.endswith("_hooks")]
+    weights = layer.named_parameters(recurse=False)
+    return [options, hooks, [(name, *it.shape, it.requires_grad) for name, it in weights]]
+
+
+def _described(value: Any, within: tuple[int, ...] = ()) -> str:
+    """Describe a value by its content: an array by its numbers, a function by its bytecode.
+
+    An attribute of the name `root` is left out: it says where a data set is kept.
     """
-    parts = [repr(model)]
-    parts += [f"{name} {it.shape} {it.requires_grad}" for name, it in model.named_parameters()]
-    parts += [f"{name} {len(it._forward_hooks)}" for name, it in model.named_modules()]
-    found = {"the network": _digest("\n".join(map(_without_addresses, parts)))}
-    return found | {name: _digest(_described(it.dataset)) for name, it in loaders.items()}
+    if id(value) in within:
+        return "itself"
 
+    def each(values: Iterable[Any]) -> list[str]:
+        return [_described(it, (*within, id(value))) for it in values]
 
-def weights_digest(model: nn.Module) -> str:
-    """Give a digest of all weights and statistics of a network."""
-    return _digest("".join(map(_described, model.state_dict().values())))
-
-
-def _described(value: Any) -> str:
-    """Describe a value by its content: a data set by its attributes, an array by its numbers."""
-    if isinstance(value, np.ndarray) and value.dtype != object:
-        value = torch.as_tensor(np.ascontiguousarray(value))
+    if hasattr(value, "__array_interface__"):  # an array, or an image of PIL
+        array = np.ascontiguousarray(value)
+        value = array.tolist() if array.dtype == object else torch.tensor(array)
     if isinstance(value, Tensor):
         content = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
         return f"{tuple(value.shape)} {value.dtype} {hashlib.md5(content).hexdigest()}"
-    if isinstance(value, (tuple, list)) and len(value) < 100:
-        return " ".join(map(_described, value))
-    if isinstance(value, Dataset):
-        kept = {name: it for name, it in vars(value).items() if name != "root"}  # a place
-        return "\n".join(
-            [type(value).__name__, *(f"{n} {_described(it)}" for n, it in kept.items())]
-        )
-    return _without_addresses(repr(value))
-
-
-def _without_addresses(text: str) -> str:
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+    if isinstance(value, Mapping):
+        return f"{each(value)} {each(value.values())}"
+    if isinstance(value, (list, tuple)):
+        return str(each(value))
+    if isinstance(value, (set, frozenset)):
+        return str(sorted(each(value)))
+    if isinstance(value, CodeType):
+        return str([value.co_code, value.co_names, *each(value.co_consts)])
+    if hasattr(value, "__code__"):
+        kept = [cell.cell_contents for cell in value.__closure__ or ()]
+        return str(each([value.__qualname__, value.__code__, value.__defaults__, kept]))
+    if not isinstance(value, (type, ModuleType)) and getattr(value, "__dict__", None):
+        kept = {name: it for name, it in vars(value).items() if name != "root"}
+        return f"{type(value).__qualname__} {each([kept])}"
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _digest(text: str) -> str:
-    return hashlib.md5(text.encode()).hexdigest()
+    return hashlib.md5(text.encode(errors="replace")).hexdigest()
 
 
 # --- What differs -------------------------------------------------------------------------

@@ -129,9 +129,10 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
                 for it in sorted((folder / "code").rglob("*.py"))
             }
             rows = read_history(history) if history.exists() else []
-            settings, objects = content["settings"], content["objects"]
-            run = StoredRun(folder, settings, objects, content["parameters"], texts, rows)
-        except (ValueError, KeyError, TypeError, OSError) as error:
+            settings, objects = dict(content["settings"]), dict(content["objects"])
+            settings["epochs"] = int(settings["epochs"])
+            run = StoredRun(folder, settings, objects, int(content["parameters"]), texts, rows)
+        except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
             print(f"{folder} is left out: it cannot be read ({error})")
         else:
             runs.append(run)

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
+from torch.utils._pytree import tree_map
 from torch.utils.data import DataLoader, SequentialSampler
 from tqdm import tqdm
 
@@ -38,6 +40,8 @@ from mnist.notebook import progress_bar
 
 # These say where things are, not how the run goes.
 PLACES = ("data_dir", "output_dir", "resume", "own_image")
+# Networks that a run has trained, or that have loaded weights, and with what they started.
+_starts: WeakKeyDictionary[nn.Module, dict[str, str]] = WeakKeyDictionary()
 
 
 class LearnsNothing(UserError):
@@ -114,16 +118,18 @@ class Run:
     def _find_folder(self, settings: dict[str, Any], train_loader: DataLoader) -> None:
         deciding = {name: value for name, value in settings.items() if name not in PLACES}
         loaders = {"the training data": train_loader, "the test data": self.test_loader}
-        objects = code.objects(self.model, loaders)
-        start = trial.starting_weights(self.model)
+        self.start = code.objects(self.model, self.optimizer, loaders)
+        # Where the training cell alone runs again, these are as the last training left them.
+        self.start |= _starts.get(self.model, {})
         if settings["weights"]:
             digest = hashlib.md5(Path(settings["weights"]).read_bytes()).hexdigest()
             deciding["weights"] += f" (md5 {digest[:8]})"
-        else:  # a run that goes on puts back its own
-            objects["the starting weights"] = "as made" if start == trial.TRAINED else start
         deciding = json.loads(json.dumps(deciding, default=str))  # as they are when read again
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
-        new = StoredRun(Path(), deciding, objects, parameters, code.collect(settings), [])
+        texts = code.collect(settings)
+        if not code.is_seeded(texts[code.LINES]):  # each start has its own weights
+            self.start.pop("the starting weights")
+        new = StoredRun(Path(), deciding, self.start, parameters, texts, [])
 
         output_dir = Path(settings["output_dir"]).expanduser()
         runs = read_runs(output_dir)
@@ -132,7 +138,7 @@ class Run:
             if self._goes_on(same[-1].folder):
                 return
             self.lock.release()
-        if self.total and start == trial.TRAINED:
+        if self.total and self.model in _starts:
             raise UserError("this network has been trained already: run all cells from the top")
         self._lock(_begin(output_dir, new))
         changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
@@ -140,7 +146,8 @@ class Run:
 
     def _lock(self, folder: Path) -> bool:
         """Take a folder; false if another process trains in it."""
-        self.folder, self.lock = folder, FileLock(folder / ".lock")
+        # Singletons: this process itself may take a folder again that it has not let go of.
+        self.folder, self.lock = folder, FileLock(folder / ".lock", is_singleton=True)
         with suppress(OSError, NotImplementedError):  # a network drive may know no locks
             try:
                 self.lock.acquire(timeout=0)
@@ -155,7 +162,7 @@ class Run:
             print(f"{name}, is being trained by another process: a new run begins")
             return False
         if not path.exists():
-            if self.total and trial.starting_weights(self.model) == trial.TRAINED:
+            if self.total and self.model in _starts:
                 return False
             print(f"{name}: nothing was trained so far" if self.total else name)
             return True
@@ -186,7 +193,7 @@ class Run:
             self.bar.set_description(f"epoch {epoch} of {self.total}")
             self.learning_rate = self.optimizer.param_groups[0]["lr"]
             self.began = time.perf_counter()
-            trial.remember_weights(self.model, trained=True)
+            self._remember_start()
             self.within_epoch = True
             yield epoch
             if len(self.history) < epoch:
@@ -285,7 +292,11 @@ class Run:
                 put_back(state["random"][name])
         self.history, self.saved, self.ended = history, len(history), state["ended"]
         self.computed_in = state["computed_in"]
-        trial.remember_weights(self.model, trained=True)
+        self._remember_start()
+
+    def _remember_start(self) -> None:
+        changed = self.start.keys() & {"the starting weights", "the optimizer"}
+        _starts[self.model] = {name: self.start[name] for name in changed}
 
     def _random_numbers(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
         """How to take and put back the state of each source of random numbers."""
@@ -317,7 +328,7 @@ class Run:
         try:
             return self._leave(kind, error)
         finally:
-            self.lock.release()
+            self.lock.release(force=True)
 
     def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
         where = f"in epoch {self.epoch} of {self.total}"
@@ -358,7 +369,9 @@ def _begin(output_dir: Path, run: StoredRun) -> Path:
 
 def _as_bytes(content: dict[str, Any]) -> bytes:
     file = BytesIO()
-    torch.save(content, file)
+    # Such as a rate from np.interp; torch reads none of NumPy's types back safely.
+    numbers = tree_map(lambda it: it.item() if isinstance(it, np.generic) else it, content)
+    torch.save(numbers, file)
     return file.getvalue()
 
 
@@ -392,7 +405,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """
     try:
         model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        trial.remember_weights(model, trained=True)
+        _starts[model] = {}
     except Exception:  # of a damaged file, torch raises nearly anything
         raise UserError(
             f"{path} does not exist, is damaged, or has no weights of this network"

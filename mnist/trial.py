@@ -4,17 +4,12 @@ import copy
 import traceback
 from contextlib import nullcontext
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import UserError
-from mnist.code import weights_digest
-
-TRAINED = "trained or loaded"
-_weights: WeakKeyDictionary[nn.Module, str] = WeakKeyDictionary()  # digests, or TRAINED
 
 
 class NoCopy(Exception):
@@ -33,21 +28,24 @@ def answers(
     The model, its batch norm's statistics and the random state stay as they are.
 
     Raises:
-        NoCopy: if there can be no copy.
+        NoCopy: if there can be no copy, and it would not stay as it is without.
     """
-    device = images.device
+    device, mode = images.device, model.training
     try:
         copied = copy.deepcopy(model)
     except Exception as error:  # of what cannot be pickled, anything is raised
-        raise NoCopy from error
+        if training or memory_format != torch.preserve_format:
+            raise NoCopy from error
+        copied = model
     copied = copied.to(memory_format=memory_format).train(training)
     mixed = nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         with mixed, torch.set_grad_enabled(training):
             given = copied(images)
-        if training and isinstance(given, Tensor):
+        if training and getattr(given, "requires_grad", False):
             given.float().sum().backward()
-    return given.detach() if isinstance(given, Tensor) else given
+    model.train(mode)
+    return given
 
 
 def check_answers(model: nn.Module, images: Tensor) -> None:
@@ -56,17 +54,14 @@ def check_answers(model: nn.Module, images: Tensor) -> None:
     A network that cannot be copied is only looked at as it is when it is tested.
 
     Raises:
-        UserError: if not, or if it cannot take the images; says where, and what to write instead.
+        UserError: if not, or if it cannot take the images or be trained; says where, and what to
+            write instead.
     """
     for training in (False, True):
         try:
             given = answers(model, images, training)
         except NoCopy:
-            if training:
-                return
-            with torch.no_grad():
-                given = model.eval()(images)
-            model.train()
+            return
         except Exception as error:
             if not training and images.shape[2:] == (28, 28) and _runs(model, 32, images):
                 advice = "write transforms.Pad(2) before utils.normalise in both transforms"
@@ -77,6 +72,11 @@ def check_answers(model: nn.Module, images: Tensor) -> None:
             ) from error
         if complaint := _complaint(given, len(images)):
             raise UserError(f"Net gives {complaint}")
+        if training and not given.requires_grad:
+            raise UserError(
+                "Net gives numbers that depend on no weight that is trained: leave out .detach(), "
+                ".data and torch.no_grad() in forward"
+            )
 
 
 def _complaint(given: Tensor, count: int) -> str | None:
@@ -88,7 +88,7 @@ def _complaint(given: Tensor, count: int) -> str | None:
             f"{tuple(given.shape)} for {count} images, not ({count}, 10): flatten to ten numbers "
             f"for each image, and {end}"
         )
-    given = given.cpu().double()
+    given = given.detach().cpu().double()
     if not given.isfinite().all():
         return "numbers that are not finite: see how its weights start"
     # Rounding of ten numbers in float32, or in half precision, stays far below this.
@@ -126,7 +126,7 @@ def runs_in_channels_last(model: nn.Module, images: Tensor) -> bool:
         expected = answers(model, images)
         given = answers(model, images, memory_format=torch.channels_last)
         answers(model, images, training=True, memory_format=torch.channels_last)
-    except (RuntimeError, NoCopy):  # such as of x.view() after a convolution
+    except Exception:  # such as of x.view() after a convolution
         return False
     return torch.allclose(given, expected, rtol=1e-3, atol=1e-3)
 
@@ -143,17 +143,6 @@ def fastest_precision(model: nn.Module, images: Tensor) -> str:
         return "float32"
     try:
         given = answers(model, images, training=True, precision=torch.bfloat16)
-    except (RuntimeError, NoCopy):  # such as of operations that mix types
+    except Exception:  # such as of operations that mix types
         return "float32"
     return "bfloat16" if given.isfinite().all() else "float32"
-
-
-def remember_weights(model: nn.Module, trained: bool = False) -> None:
-    """Remember with which weights a network was made, or that they are not its first."""
-    _weights[model] = TRAINED if trained else weights_digest(model)
-
-
-def starting_weights(model: nn.Module) -> str:
-    """Say whether a network has the weights it was made with: "as made", `TRAINED`, or a digest."""
-    made, now = _weights.get(model), weights_digest(model)
-    return TRAINED if made == TRAINED else "as made" if made in (None, now) else now

@@ -42,20 +42,6 @@ def md5_sums(raw: Path) -> dict[str, str]:
     return {name: hashlib.md5((raw / name).read_bytes()).hexdigest() for name in dataset.MD5}
 
 
-class Watched:
-    """A transform before which something is done; it describes itself as the transform does."""
-
-    def __init__(self, transform, before):
-        self.transform, self.before = transform, before
-
-    def __call__(self, images):
-        self.before()
-        return self.transform(images)
-
-    def __repr__(self):
-        return repr(self.transform)
-
-
 class TrainingRun:
     """A run of a few epochs on the small data, as the notebook sets it up."""
 

@@ -2,10 +2,14 @@
 
 import importlib
 import sys
+import time
+from functools import partial
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader, Subset
 from torchvision.transforms import Compose
 
@@ -67,6 +71,7 @@ def test_a_look_does_not_count(look):
         ("for p in list(model.parameters()):\n    model.scale = p", 6),
         ("if epochs > 2:\n    model = None", 6),
         ("strength += 1", 4),
+        ("strength *= 2", 4),
         ("def train(model, data, rate): ...", 1),
         ("torch.manual_seed(7)", 6),
         ("np.random.seed(7)", 6),
@@ -80,6 +85,11 @@ def test_a_look_does_not_count(look):
 def test_what_changes_something_that_training_uses_counts(line, before):
     added = set(lines(with_line(line, before))) - {*lines(NOTEBOOK), "import torch"}
     assert len(added) == 1
+
+
+def test_a_line_that_is_changed_in_place_later_counts_too():
+    cells = [*NOTEBOOK[:4], "strength *= 2", *NOTEBOOK[4:]]
+    assert "strength = 0.5" in lines(cells)
 
 
 def test_values_of_settings_are_left_to_the_settings_until_they_are_checked():
@@ -149,6 +159,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(code, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     shell = type("Shell", (), {"user_ns": {"In": NOTEBOOK}})
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     monkeypatch.setattr(code, "get_ipython", lambda: shell)
     yield tmp_path
     code.forget_imports()
@@ -188,11 +199,14 @@ def test_edited_files_are_read_anew_in_packages_of_either_kind(project):
         assert f"SIZE = {value}" in code.collect(SETTINGS)["plain/deep.py"]
 
 
-def test_an_edit_counts_once_it_is_imported(project):
+@pytest.mark.parametrize("when", ["before the run", "after the run"])
+def test_an_edit_counts_once_it_is_imported(when, project):
     importlib.import_module("nets.blocks")
-    before = code.collect(SETTINGS)
+    if when == "after the run":
+        code.collect(SETTINGS)
     (project / "nets" / "blocks.py").write_text("SIZE = 4\n")
-    assert code.collect(SETTINGS) == before
+    before = code.collect(SETTINGS)
+    assert before["nets/blocks.py"] == "SIZE = 3\n"
     code.forget_imports()
     importlib.import_module("nets.blocks")
     assert code.differences(before, code.collect(SETTINGS)) == ["nets/blocks.py: 1 line"]
@@ -213,39 +227,91 @@ def test_code_that_this_python_does_not_know_is_compared_as_it_is():
     assert code.differences({"model.py": "a b\nc"}, {"model.py": "a b\nd"}) == ["model.py: 1 line"]
 
 
-# --- The network and the images -----------------------------------------------------------
+# --- The network, its optimizer and the images --------------------------------------------
 
 
-def built(change=lambda model, data: None, transform=float):
+def built(change=lambda model, data, optimizer: None, transform=float):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Dropout(0.1))
     data = ImageBatches(torch.zeros(4, 1, 28, 28), torch.arange(4), Compose([transform]))
-    change(model, data)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    change(model, data, optimizer)
     loader = DataLoader(Subset(data, [0, 1, 2, 3]), batch_size=2)
-    return code.objects(model, {"the training data": loader})
+    return code.objects(model, optimizer, {"the training data": loader})
+
+
+class Shift:
+    """A transform that says nothing of itself."""
+
+    def __init__(self, amount):
+        self.amount = amount
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda model, data: data.transform.transforms.pop(), "the training data"),
-        (lambda model, data: setattr(data, "transform", None), "the training data"),
-        (lambda model, data: data.labels.zero_(), "the training data"),
-        (lambda model, data: data.images.data.add_(1), "the training data"),
-        (lambda model, data: model.requires_grad_(False), "the network"),
-        (lambda model, data: model.append(torch.nn.ReLU()), "the network"),
-        (lambda model, data: setattr(model[1], "p", 0.5), "the network"),
-        (lambda model, data: model[0].register_forward_hook(print), "the network"),
+        (lambda model, data, _: data.transform.transforms.pop(), "the training data"),
+        (lambda model, data, _: setattr(data, "transform", None), "the training data"),
+        (lambda model, data, _: data.labels.zero_(), "the training data"),
+        (lambda model, data, _: data.images.data.add_(1), "the training data"),
+        (lambda model, data, _: model.requires_grad_(False), "the network"),
+        (lambda model, data, _: model.append(torch.nn.ReLU()), "the network"),
+        (lambda model, data, _: setattr(model[1], "p", 0.5), "the network"),
+        (lambda model, data, _: setattr(model[0], "sigma", 0.5), "the network"),
+        (lambda model, data, _: model[0].register_forward_hook(print), "the network"),
+        (lambda model, data, _: model[0].register_forward_pre_hook(print), "the network"),
+        (lambda model, data, _: model[0].weight.data.mul_(2), "the starting weights"),
+        (lambda model, data, _: model.apply(halve), "the starting weights"),
+        (lambda model, data, it: it.param_groups[0].update(lr=0.2), "the optimizer"),
     ],
 )
-def test_whatever_changes_the_network_or_the_images_is_noticed(change, named):
+def test_whatever_changes_what_training_begins_with_is_noticed(change, named):
     before, after = built(), built(change)
     assert [name for name in before if before[name] != after[name]] == [named]
 
 
-def test_random_numbers_and_addresses_are_no_difference():
-    assert built(lambda model, data: torch.nn.init.normal_(model[0].weight)) == built()
-    assert built(transform=lambda x: x) == built(transform=lambda x: x)
+def halve(layer):
+    if hasattr(layer, "weight"):
+        layer.weight.data.div_(2)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: lambda x: x + 1, lambda: lambda x: x + 2),
+        (lambda: Shift(1), lambda: Shift(2)),
+        (lambda: Shift([Shift(1)] * 200), lambda: Shift([Shift(1)] * 199 + [Shift(2)])),
+        (lambda: Shift({"by": 1}), lambda: Shift({"by": 2})),
+        (lambda: Shift({1, 2}), lambda: Shift({1, 3})),
+        (lambda: (lambda by: lambda x: x + by)(1), lambda: (lambda by: lambda x: x + by)(2)),
+        (lambda: partial(pow, 2), lambda: partial(pow, 3)),
+        (lambda: Image.new("L", (4, 4), 1), lambda: Image.new("L", (4, 4), 2)),
+        (lambda: np.array([None, 1]), lambda: np.array([None, 2])),
+        (lambda: torch.float32, lambda: torch.float64),
+    ],
+)
+def test_values_are_described_by_their_content(one, other):
+    assert built(transform=one()) == built(transform=one()) != built(transform=other())
+
+
+def test_random_numbers_and_modes_are_no_difference():
+    def draw(model, data, optimizer):
+        torch.rand(3)
+        model.eval()
+
+    assert built(draw) == built()
+
+
+def test_what_holds_itself_is_described():
+    it = Shift(1)
+    it.amount = it
+    assert built(transform=it) != built(transform=Shift(1))
+
+
+def test_long_lists_are_described_in_no_time():
+    began = time.perf_counter()
+    built(transform=Shift([(torch.full((28, 28), float(k)), k) for k in range(6000)]))
+    assert time.perf_counter() - began < 5
 
 
 FILE = 'import torch\n\n\ndef half(x):\n    """Give a half."""\n    return x / 2\n'

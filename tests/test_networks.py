@@ -269,6 +269,7 @@ class Gives(nn.Module):
         (lambda x: x.log_softmax(1)[:, :9], r"\(16, 9\) for 16 images, not \(16, 10\)"),
         (lambda x: x.log_softmax(1)[:, :, None, None], r"\(16, 10, 1, 1\)"),
         (lambda x: x.log_softmax(1) / 0, "not finite"),
+        (lambda x: x.log_softmax(1).detach(), "depend on no weight that is trained: .*detach"),
     ],
 )
 def test_other_answers_are_named_before_training_with_what_to_write(end, told):
@@ -339,6 +340,13 @@ def test_networks_that_cannot_be_copied_are_trained_as_they_are(small_mnist, tmp
     assert "float32" in out
 
 
+def test_an_error_of_a_network_that_cannot_be_copied_is_one_line_too():
+    model = WrongSize(F.log_softmax)
+    model.lock = threading.Lock()
+    with pytest.raises(UserError, match=r"at test_networks.py, line"):
+        utils.prepare(model, CPU)
+
+
 def test_bfloat16_only_where_a_network_runs_in_it(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     images = torch.rand(8, 1, 28, 28)
@@ -349,3 +357,10 @@ def test_bfloat16_only_where_a_network_runs_in_it(monkeypatch):
             return torch.dot(self.fc(x.flatten(1))[0], torch.ones(10)) + self.fc(x.flatten(1))
 
     assert trial.fastest_precision(Mixes(None), images) == "float32"
+
+    class Minds(Gives):
+        def forward(self, x):
+            assert not torch.is_autocast_enabled("cpu")
+            return self.fc(x.flatten(1))
+
+    assert trial.fastest_precision(Minds(None), images) == "float32"

@@ -1,6 +1,7 @@
 """Runs: their folders, and what becomes of those that are cut off, stopped, spoilt or changed."""
 
 import errno
+import json
 import multiprocessing
 import os
 import random
@@ -14,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, TensorDataset
 
 import mnist.run
@@ -24,7 +26,7 @@ from mnist.__main__ import main
 from mnist.history import LOG_HEADER, read_history, read_runs, table
 from mnist.run import Run, load_weights, order_of
 from model import Net
-from tests.digits import CPU, ROOT, TrainingRun, Watched, md5_sums
+from tests.digits import CPU, ROOT, TrainingRun, md5_sums
 
 
 class Killed(BaseException):
@@ -32,16 +34,14 @@ class Killed(BaseException):
 
 
 def cut_off(run, error, epoch, step):
-    """Make a run's training loader raise in the middle of an epoch, counted from its start on."""
-    calls = {"left": (epoch - 1) * len(run.train_loader) + step}
+    """Make a run's optimizer raise in the middle of an epoch, counted from its start on."""
+    left = iter(range((epoch - 1) * len(run.train_loader) + step))
 
-    def count():
-        if calls["left"] == 0:
+    def count(*_):
+        if next(left, None) is None:
             raise error
-        calls["left"] -= 1
 
-    data = run.train_loader.dataset
-    data.transform = Watched(data.transform, count)
+    run.optimizer.register_step_pre_hook(count)
 
 
 def assert_weights(run, path):
@@ -58,7 +58,7 @@ def without_seconds(history):
 def trained(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code, "collect", lambda settings: {code.LINES: ""})
+        patch.setattr(code, "collect", lambda settings: {code.LINES: "manual_seed(1)"})
         patch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
         TrainingRun(digits, folder).fit()
     return folder
@@ -186,7 +186,17 @@ def test_a_spoilt_checkpoint_is_kept_and_a_new_run_begins(spoil, small_mnist, fi
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
 
 
-@pytest.mark.parametrize("content", [b"{", b"{}", b"[]", b"\xff"])
+SPOILT = [
+    {"settings": [], "objects": {}, "parameters": 1},
+    {"settings": {}, "objects": {}, "parameters": 1},
+    {"settings": {"epochs": 1}, "objects": 3, "parameters": 1},
+    {"settings": {"epochs": 1}, "objects": {}, "parameters": None},
+]
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b"{}", b"[]", b"\xff", *(json.dumps(it).encode() for it in SPOILT)]
+)
 def test_a_run_whose_settings_were_spoilt_is_named_and_left_out(
     content, small_mnist, finished, capsys
 ):
@@ -369,7 +379,7 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
 @pytest.fixture
 def notebook(small_mnist, monkeypatch):
     """Stands for the code that is collected: what a test writes into it."""
-    texts = {"model.py": "class Net: ...\n", code.LINES: "train_transform = 1\n"}
+    texts = {"model.py": "class Net: ...\n", code.LINES: "manual_seed(1)\n"}
     monkeypatch.setattr(code, "collect", lambda settings: dict(texts))
     return texts
 
@@ -455,6 +465,9 @@ SCHEDULES = {
     "StepLR": lambda optimizer: torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5),
     "MultiStepLR": lambda optimizer: torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 2], 0.5),
     "CosineAnnealingLR": lambda optimizer: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 3),
+    "NumPy's numbers": lambda optimizer: torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda epoch: np.interp(epoch, [0, 1, 2], [1, 0.5, 0.1])
+    ),
     "ReduceLROnPlateau": lambda optimizer: torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer),
     "None": lambda optimizer: None,
 }
@@ -486,7 +499,7 @@ def test_a_schedule_that_is_stepped_at_the_end_of_the_loop_resumes_exactly(
     assert torch.equal(resumed.weights(), whole.weights())
 
 
-@pytest.mark.parametrize("name", [name for name in SCHEDULES if name != "None"])
+@pytest.mark.parametrize("name", ["StepLR", "ReduceLROnPlateau"])
 def test_a_schedule_that_counts_epochs_is_not_stepped_per_batch(name, small_mnist, tmp_path):
     run = TrainingRun(small_mnist, tmp_path)
     scheduler = SCHEDULES[name](run.optimizer)
@@ -638,15 +651,22 @@ def test_a_stop_after_the_loop_is_no_error(small_mnist, finished):
 
 
 def test_a_run_that_another_process_trains_is_left_alone(small_mnist, tmp_path, capsys):
-    first = TrainingRun(small_mnist, tmp_path)
-    parts = (first.model, first.optimizer, None, first.train_loader, first.test_loader)
-    with Run(first.settings, *parts):
-        second = TrainingRun(small_mnist, tmp_path)
-        second.scheduler = None
-        Run(second.settings, *[second.model, second.optimizer, None, *parts[3:]])
-        assert "run 1, in" in (out := capsys.readouterr().out)
-        assert "is being trained by another process: a new run begins" in out
-        assert "run 2, in" in out
+    TrainingRun(small_mnist, tmp_path).fit()
+    with FileLock(tmp_path / "1" / ".lock"):  # as another process has it
+        run = TrainingRun(small_mnist, tmp_path)
+        run.fit()
+    assert "is being trained by another process: a new run begins" in capsys.readouterr().out
+    assert run.folder.name == "2"
+
+
+def test_this_process_takes_a_folder_again_that_it_has_not_let_go_of(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path)
+    parts = (run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    for _ in range(2):  # such as a cell that fails between the run and its loop
+        assert Run(run.settings, run.model, *parts).folder.name == "1"
+    run.fit()
+    with FileLock(tmp_path / "1" / ".lock", timeout=0):
+        pass
 
 
 def test_settings_are_compared_as_they_are_kept(small_mnist, finished):
@@ -713,6 +733,28 @@ def test_a_script_anywhere_is_kept_and_compared_under_any_code_page(tmp_path):
     assert "run 2, in runs/2: RATE\n" in run(script.replace("0.1", "0.2"))
     longer = run(script.replace('"epochs": 1', '"epochs": 2'))
     assert "run 3, in runs/3: epochs 1 → 2, RATE, the training loop" in longer
+
+
+def test_scripts_without_a_file_are_told_apart(tmp_path):
+    def run(text):
+        done = subprocess.run(
+            [sys.executable, "-"], cwd=tmp_path, input=text, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    script = SCRIPT.format(root=str(ROOT))
+    assert "run 1, in runs" in run(script)
+    assert "is whole" in run(script)
+    assert "run 2, in runs" in run(script.replace("(8, 1, 28", "(8, 1 * 1, 28"))
+
+
+def test_a_network_without_a_seed_starts_as_it_may(small_mnist, finished, monkeypatch):
+    monkeypatch.setattr(code, "collect", lambda settings: {code.LINES: "manual_seed"})
+    for seed in (1, 2):
+        run = TrainingRun(small_mnist, finished, seed=seed)
+        run.fit()
+    assert run.folder.name == "2"
 
 
 def test_an_epoch_that_is_not_recorded_is_named(small_mnist, tmp_path, monkeypatch):
