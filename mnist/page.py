@@ -4,70 +4,25 @@ import base64
 import copy
 import json
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from itertools import accumulate
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from common import UserError
 from common.page import assemble
 from mnist.dataset import ImageBatches
+from mnist.graph import Input, Layer, Range, export, layers_of
 from mnist.predictions import misread
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
-ROOM = 40_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
+ROOM = 36_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
 DIGITS = 10
-COMPARED = 500  # images on which the page's layers and the network must agree
-NO_CHAIN = (
-    "the page supports only networks that apply modules such as nn.ReLU one after another and end "
-    "in F.log_softmax, and this network does not"
-)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the page must know about one kind of layer.
-
-    Args:
-        name: of the function in network.js that computes it.
-        numbers: attributes that the page gets as they are, the same in height and width.
-        tensors: attributes with weights.
-        fixed: the attributes for which the page knows one value only.
-    """
-
-    name: str
-    numbers: dict[str, str] = field(default_factory=dict)  # here: in PyTorch
-    tensors: tuple[str, ...] = ()
-    fixed: dict[str, Any] = field(default_factory=dict)
-
-
-WINDOW = {"kernel": "kernel_size", "stride": "stride", "padding": "padding"}
-KINDS = {
-    nn.Conv2d: Kind(
-        "convolution",
-        {"maps": "out_channels", **WINDOW},
-        ("weight", "bias"),
-        {"groups": 1, "dilation": 1, "padding_mode": "zeros"},
-    ),
-    nn.ReLU: Kind("ReLU"),
-    nn.BatchNorm2d: Kind(
-        "batch norm",
-        {"epsilon": "eps"},
-        ("weight", "bias", "running_mean", "running_var"),
-        {"affine": True, "track_running_stats": True},
-    ),
-    nn.MaxPool2d: Kind("max pooling", WINDOW, fixed={"dilation": 1, "ceil_mode": False}),
-    nn.Dropout: Kind("dropout"),
-    nn.AvgPool2d: Kind(
-        "average pooling",
-        WINDOW,
-        fixed={"ceil_mode": False, "count_include_pad": True, "divisor_override": None},
-    ),
-}
+COMPARED = 100  # images for which the graph, one by one, must answer as the network does
 
 
 def write_page(
@@ -76,23 +31,21 @@ def write_page(
     """Write the page of a network; the same weights and answers give the same bytes.
 
     Args:
-        model: a chain of layers of the `KINDS`, ending in log-softmax.
+        model: one whose graph has only operations that `mnist.graph` knows.
         data: the first image of each digit goes into the page, and those that the network gets
             wrong, the most confident mistakes first, as many as there is room for.
         log_probabilities: of each image of `data`, in its order; shape (N, 10).
 
     Raises:
-        UserError: if the network is not such a chain, if the images are others than those of
-            `utils.load_mnist`, or if the file cannot be written.
+        UserError: if the page cannot compute the network's answers, if the images are others than
+            those of `utils.load_mnist`, or if the file cannot be written.
     """
     if not isinstance(data, ImageBatches):
         raise UserError("the page supports only the images that utils.load_mnist gives")
-    model = copy.deepcopy(model).cpu().float().eval()
-    compared = data[list(range(min(len(data.images), COMPARED)))][0]
+    compared = data[list(range(min(len(data.images), COMPARED)))][0].cpu()
     grey = greys(data, compared)
-    layers = chain(model, compared.cpu())
-    described = [describe(name, layer) for name, layer in layers]
-    weights = [grey, *(tensor for _, layer in layers for tensor in tensors(layer))]
+    layers = exported_layers(model, compared)
+    weights = [grey, *(it for layer in layers for it in numbers_of(layer).values())]
     answers = log_probabilities.argmax(dim=1)
     examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
     wrong = misread(data.labels.cpu(), log_probabilities)
@@ -100,7 +53,7 @@ def write_page(
     sizes = accumulate(len(pixels) for _, pixels in shown)
     shown = [it for it, size in zip(shown, sizes, strict=True) if size <= ROOM]
     written = {
-        "LAYERS": described,
+        "LAYERS": described(layers),
         "WEIGHTS": _base64(b"".join(map(_float32, weights))),
         "EXAMPLES": [
             {"index": it, "label": int(data.labels[it]), "answer": int(answers[it])}
@@ -109,7 +62,10 @@ def write_page(
         "PIXELS": _base64(b"".join(pixels for _, pixels in shown)),
         "TESTED": {"images": len(data.labels), "wrong": len(wrong), "digits": len(examples)},
     }
-    constants = (f"const {name} = {json.dumps(value)};\n" for name, value in written.items())
+    constants = (
+        f"const {name} = {json.dumps(value, separators=(',', ':'))};\n"
+        for name, value in written.items()
+    )
     assemble(path, TEMPLATE, {"network": "".join(constants)})
 
 
@@ -123,8 +79,8 @@ def greys(data: ImageBatches, transformed: Tensor) -> Tensor:
         UserError: if it gets something else than 28x28 pixels, each computed from its own value.
     """
     flat = torch.arange(256, dtype=torch.uint8, device=data.images.device).view(-1, 1, 1, 1)
-    grey = data.transform(flat.expand(-1, *data.images.shape[1:]))[:, 0, 0, 0]
-    if not torch.equal(grey[data.images[: len(transformed)].long()], transformed):
+    grey = data.transform(flat.expand(-1, *data.images.shape[1:]))[:, 0, 0, 0].cpu()
+    if not torch.equal(grey[data.images[: len(transformed)].long().cpu()], transformed):
         raise UserError(
             "the page supports only transforms that compute each of the 28x28 pixels from its own "
             "value, such as to_unit_range and normalise"
@@ -132,80 +88,80 @@ def greys(data: ImageBatches, transformed: Tensor) -> Tensor:
     return grey
 
 
-def chain(model: nn.Module, images: Tensor) -> list[tuple[str, nn.Module]]:
-    """List the layers with their names in the order in which images go through them.
+def exported_layers(model: nn.Module, images: Tensor) -> list[Layer]:
+    """List a network's layers, whose last gives the log-probabilities of the ten digits.
 
     Raises:
-        UserError: unless they compute, one after another and with log-softmax at the end, what
-            the model computes.
+        UserError: unless they give for each image alone what the network gives for all of them.
     """
-    names = {layer: name for name, layer in model.named_modules()}
-    order = []
-    hooks = [
-        layer.register_forward_hook(lambda layer, *_: order.append(layer))
-        for layer in names
-        if not list(layer.children())
+    exported = export(model, images[:1])
+    layers = layers_of(exported)
+    with torch.no_grad():
+        expected = copy.deepcopy(model).cpu().float().eval()(images)
+        alone = exported.module()
+        answers = torch.cat([alone(image).view(1, -1) for image in images.split(1)])
+    if not expected.isfinite().all():
+        raise UserError("the network's answers are not finite numbers: train it anew")
+    if answers.shape != expected.shape or not torch.allclose(answers, expected, atol=1e-4):
+        raise UserError("the network answers otherwise for an image alone than for many")
+    if expected.shape[1] != DIGITS or expected.logsumexp(dim=1).abs().max() > 1e-3:
+        raise UserError("the network does not give ten log-probabilities: end in F.log_softmax")
+    return layers
+
+
+def numbers_of(layer: Layer) -> dict[str, Tensor]:
+    """The weights of a layer, and its order as numbers."""
+    order = {"order": torch.tensor(layer.order)} if layer.order else {}
+    return {**layer.weights, **order}
+
+
+def described(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """Describe layers for the page, without their weights."""
+    of_digits = _of_digits(layers)
+    return [
+        {
+            "operation": layer.operation,
+            "name": layer.name,
+            "block": layer.block,
+            "label": "" if layer.label.isdecimal() else layer.label,
+            "shape": layer.shape,
+            "inputs": [_source(it, layers) for it in layer.inputs],
+            "weights": {name: it.numel() for name, it in numbers_of(layer).items()},
+            **({"ofDigits": True} if number in of_digits else {}),
+            **layer.numbers,
+        }
+        for number, layer in enumerate(layers)
     ]
-    with torch.inference_mode():
-        expected = model(images)
-        for hook in hooks:
-            hook.remove()
-        if not expected.isfinite().all():
-            raise UserError("the network's answers are not finite numbers: train it anew")
-        given = images
-        for layer in order:
-            _kind(layer)
-            try:
-                given = layer(given)
-            except RuntimeError:  # of a shape that it does not take
-                raise UserError(NO_CHAIN) from None
-    if given.shape[1:] != (DIGITS, 1, 1):
-        raise UserError(f"the last layer gives {tuple(given.shape[1:])}, not 10 single numbers")
-    if not torch.equal(F.log_softmax(given.flatten(start_dim=1), dim=1), expected):
-        raise UserError(NO_CHAIN)
-    return [(names[layer], layer) for layer in order]
 
 
-def describe(name: str, layer: nn.Module) -> dict[str, Any]:
-    """Describe a layer for the page, without its weights.
+def _source(given: Input, layers: Sequence[Layer]) -> dict[str, Any]:
+    """Where a layer gets numbers from; what is left out is as the page expects it."""
+    described = {"layer": given.layer}
+    if given.shape != layers[given.layer].shape:
+        described["shape"] = given.shape
+    if given.reach != tuple(map(Range, range(len(given.shape)))):
+        described["reach"] = given.reach
+    return described
 
-    Raises:
-        UserError: if the page knows no such layer.
+
+def _of_digits(layers: Sequence[Layer]) -> set[int]:
+    """The layers with one map or number for each digit: the last, and those that lead there alike.
+
+    They lead back to the last layer that mixes maps.
     """
-    kind = _kind(layer)
-    for attribute, value in kind.fixed.items():
-        if getattr(layer, attribute) not in (value, (value, value)):
-            raise UserError(f"the page supports no {kind.name} with this {attribute}: {layer}")
-    block, _, _ = name.rpartition(".")
-    numbers = {here: _single(layer, there) for here, there in kind.numbers.items()}
-    kernel = numbers.get("kernel", 1)
-    if numbers.get("stride", 1) > kernel:
-        raise UserError(f"the page needs a stride that is not larger than the kernel: {layer}")
-    if numbers.get("padding", 0) >= kernel:
-        raise UserError(f"the page needs a padding that is smaller than the kernel: {layer}")
-    return {"kind": kind.name, "block": block, **numbers}
+    found, left = set(), [len(layers) - 1]
+    while left:
+        number = left.pop()
+        if number in found or _maps(layers[number].shape) != DIGITS:
+            continue
+        found.add(number)
+        if layers[number].operation not in ("convolution", "linear", "order"):
+            left += [it.layer for it in layers[number].inputs]
+    return found
 
 
-def tensors(layer: nn.Module) -> list[Tensor]:
-    """List a layer's weights; a layer without bias has one of zeros."""
-    found = [getattr(layer, name) for name in _kind(layer).tensors]
-    return [torch.zeros(len(layer.weight)) if it is None else it for it in found]
-
-
-def _kind(layer: nn.Module) -> Kind:
-    if type(layer) not in KINDS:
-        known = ", ".join(kind.__name__ for kind in KINDS)
-        raise UserError(f"the page does not support the layer {layer}, only {known}")
-    return KINDS[type(layer)]
-
-
-def _single(layer: nn.Module, attribute: str) -> float:
-    """Give an attribute of height and width that is the same for both."""
-    value = getattr(layer, attribute)
-    sides = set(value if isinstance(value, tuple) else (value,))
-    if len(sides) > 1 or isinstance(value, str):
-        raise UserError(f"the page needs the same {attribute} for height and width: {layer}")
-    return sides.pop()
+def _maps(shape: tuple[int, ...]) -> int:
+    return prod(shape[:-2]) if len(shape) > 2 else prod(shape)
 
 
 def packed(image: Tensor) -> bytes:

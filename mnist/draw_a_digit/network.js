@@ -1,149 +1,42 @@
 "use strict";
 
-// --- The network: the layers of model.py, in order -------------------------------------------
-// The values of a layer are one Float32Array: map after map, each row by row.
+// --- The network: its layers in order, written by page.py ----------------------------------------
 
 const SIDE = 28; // of the image
-
-/** Each kind of layer: how many weights it has, and what it makes of the values before it. */
-const KINDS = {
-  "convolution": {
-    weights: ({ maps, before, kernel }) => ({ kernels: maps * before.maps * kernel ** 2, bias: maps }),
-    compute: convolve,
-  },
-  "ReLU": { compute: (_, input) => input.map((value) => Math.max(0, value)) },
-  "batch norm": {
-    weights: ({ maps }) => ({ factor: maps, shift: maps, mean: maps, variance: maps }),
-    compute: normalise,
-  },
-  "max pooling": { compute: (layer, input) => pool(layer, input, largest) },
-  "dropout": { compute: (_, input) => input }, // it acts in training alone
-  "average pooling": { compute: (layer, input) => pool(layer, input, mean) },
-  "log-softmax": { compute: (_, input) => input.map((value) => value - logSum(input)) },
-};
-
-function convolve(layer, input) {
-  const { maps, before, side, kernel } = layer;
-  const output = new Float32Array(maps * side ** 2);
-  const sums = new Float64Array(side ** 2);
-  for (let map = 0; map < maps; map++) {
-    sums.fill(layer.bias[map]);
-    for (let from = 0; from < before.maps; from++) {
-      const weights = kernelOf(layer, map, from);
-      for (let tap = 0; tap < weights.length; tap++) {
-        const values = input.subarray(from * before.side ** 2, (from + 1) * before.side ** 2);
-        addTap(layer, sums, values, weights[tap], Math.floor(tap / kernel), tap % kernel);
-      }
-    }
-    output.set(sums, map * side ** 2);
-  }
-  return output;
-}
-
-/** Add to every pixel of a map the contribution of one weight, at (y, x) of the kernel. */
-function addTap({ before, side, stride, padding }, sums, values, weight, y, x) {
-  const within = (offset) => [
-    Math.max(0, Math.ceil((padding - offset) / stride)),
-    Math.min(side - 1, Math.floor((before.side - 1 + padding - offset) / stride)),
-  ];
-  const [top, bottom] = within(y);
-  const [left, right] = within(x);
-  for (let row = top; row <= bottom; row++) {
-    const start = (row * stride + y - padding) * before.side + x - padding;
-    for (let column = left; column <= right; column++) {
-      sums[row * side + column] += weight * values[start + column * stride];
-    }
-  }
-}
-
-/** The kernel of a convolution for one input map and one output map. */
-function kernelOf({ before, kernel, kernels }, map, from) {
-  const start = (map * before.maps + from) * kernel ** 2;
-  return kernels.subarray(start, start + kernel ** 2);
-}
-
-function normalise(layer, input) {
-  const output = new Float32Array(input.length);
-  const area = layer.side ** 2;
-  for (let map = 0; map < layer.maps; map++) {
-    const { mean, deviation, factor, shift } = statistics(layer, map);
-    for (let index = map * area; index < (map + 1) * area; index++) {
-      output[index] = ((input[index] - mean) / deviation) * factor + shift;
-    }
-  }
-  return output;
-}
-
-/** The batch-norm parameters of a map: running mean and deviation, factor and shift. */
-function statistics({ mean, variance, epsilon, factor, shift }, map) {
-  const deviation = Math.sqrt(variance[map] + epsilon);
-  return { mean: mean[map], deviation, factor: factor[map], shift: shift[map] };
-}
-
-function pool(layer, input, reduce) {
-  const { maps, side } = layer;
-  const output = new Float32Array(maps * side ** 2);
-  for (let index = 0; index < output.length; index++) {
-    const map = Math.floor(index / side ** 2);
-    const row = Math.floor(index / side) % side;
-    output[index] = reduce(windowOf(layer, input, map, row, index % side));
-  }
-  return output;
-}
-
-function largest(values) {
-  return Math.max(...values.filter((value) => value !== undefined));
-}
-
-function mean(values) {
-  return sum(values) / values.length;
-}
-
-function sum(values) {
-  return values.reduce((total, value) => total + (value ?? 0), 0);
-}
-
-function logSum(values) {
-  const most = Math.max(...values);
-  return most + Math.log(sum([...values].map((value) => Math.exp(value - most))));
-}
-
-/** What a pixel looks at in one of the maps before, row by row; undefined is the padding. */
-function windowOf({ before, kernel, stride, padding }, input, map, row, column) {
-  const values = [];
-  for (let y = row * stride - padding; y < row * stride - padding + kernel; y++) {
-    for (let x = column * stride - padding; x < column * stride - padding + kernel; x++) {
-      const inside = y >= 0 && y < before.side && x >= 0 && x < before.side;
-      values.push(inside ? input[(map * before.side + y) * before.side + x] : undefined);
-    }
-  }
-  return values;
-}
-
-// --- Its weights, written by page.py -----------------------------------------------------------
 
 function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
-const numbers = new Float32Array(bytesOf(WEIGHTS).buffer);
-let taken = 0;
-
-function take(count) {
-  taken += count;
-  return numbers.subarray(taken - count, taken);
+/** Give the next numbers of an array, as many as are asked for each time. */
+function taker(numbers) {
+  let taken = 0;
+  return (count) => {
+    taken += count;
+    return numbers.subarray(taken - count, taken);
+  };
 }
 
+const take = taker(new Float32Array(bytesOf(WEIGHTS).buffer));
 const GREY = take(256); // what the network is given for each of a pixel's 256 values
 
-/** All layers, the image first: {kind, maps, side, before}, their sizes and weights. */
-const NETWORK = [{ kind: "image", block: "", maps: 1, side: SIDE }];
-for (const written of [...LAYERS, { kind: "log-softmax", block: "" }]) {
-  const before = NETWORK.at(-1);
-  const layer = { before, maps: before.maps, kernel: 1, stride: 1, padding: 0, ...written };
-  layer.side = Math.floor((before.side + 2 * layer.padding - layer.kernel) / layer.stride) + 1;
-  const counts = KINDS[layer.kind].weights?.(layer) ?? {};
-  for (const name in counts) layer[name] = take(counts[name]);
+/** A shape as a stack of maps: those of a row of numbers have one pixel each. */
+function asMaps(shape) {
+  const [height, width] = shape.length > 2 ? shape.slice(-2) : [1, 1];
+  return { maps: product(shape) / (height * width), height, width };
+}
+
+function product(sides) {
+  return sides.reduce((one, other) => one * other, 1);
+}
+
+/** All layers, the image first, with their sizes and weights, and the first input's as `before`. */
+const NETWORK = [];
+for (const written of LAYERS) {
+  const inputs = written.inputs.map((it) => ({ shape: NETWORK[it.layer].shape, ...it }));
+  const layer = { ...written, ...asMaps(written.shape), size: product(written.shape), inputs };
+  if (inputs.length) layer.before = asMaps(inputs[0].shape);
+  for (const name in written.weights) layer[name] = take(written.weights[name]);
   NETWORK.push(layer);
 }
 
@@ -151,50 +44,127 @@ for (const written of [...LAYERS, { kind: "log-softmax", block: "" }]) {
 function computeAll(image) {
   const values = [Float32Array.from(image, (grey) => GREY[grey])];
   for (const layer of NETWORK.slice(1)) {
-    values.push(KINDS[layer.kind].compute(layer, values.at(-1)));
+    values.push(OPERATIONS[layer.operation](layer, ...layer.inputs.map((it) => values[it.layer])));
   }
   return values;
 }
 
-// --- What a pixel can see ----------------------------------------------------------------------
+// --- What a pixel depends on -----------------------------------------------------------------------
+// A box is the first and the last place in each dimension of a shape.
 
 /**
- * The square of each layer that a pixel depends on, from the image up to the pixel itself.
- * It may reach beyond the rim, into the padding.
+ * The part of each layer that a pixel depends on: {maps: [first, last], top, left, height, width},
+ * undefined for layers that it does not depend on. It may reach beyond the rim, into the padding.
  */
-function cone({ layer, row, column }) {
-  const squares = [{ top: row, left: column, size: 1 }];
-  for (const { kernel, stride, padding } of NETWORK.slice(1, layer + 1).reverse()) {
-    const { top, left, size } = squares[0];
-    squares.unshift({
-      top: top * stride - padding,
-      left: left * stride - padding,
-      size: (size - 1) * stride + kernel,
-    });
+function cone({ layer, map, row, column }) {
+  const { shape, height, width } = NETWORK[layer];
+  const boxes = [];
+  boxes[layer] = around([(map * height + row) * width + column], shape);
+  for (let number = layer; number > 0; number--) {
+    if (!boxes[number]) continue;
+    for (const [from, box] of boxesBefore(NETWORK[number], boxes[number])) {
+      boxes[from] = boxes[from] ? union(boxes[from], box) : box;
+    }
   }
-  return squares;
+  return boxes.map((box, number) => box && partOf(box, NETWORK[number].shape));
 }
 
-/** How many pixels of the image, across and down, each pixel of a layer sees. */
-function sightOf(layer) {
-  return cone({ layer, row: 0, column: 0 })[0].size;
-}
-
-/** Whether a square covers the whole image. */
-function isWhole({ top, left, size }) {
-  return [top, left].every((first) => first <= 0 && first + size >= SIDE);
-}
-
-/** Whether a square lies within maps with sides of this length, and so sees no padding. */
-function isWithin({ top, left, size }, side) {
-  return [top, left].every((first) => first >= 0 && first + size <= side);
-}
-
-/** The row or column of a layer whose pixels see what lies closest to a place in the image. */
-function nearest(layer, place) {
-  const distances = Array.from({ length: NETWORK[layer].side }, (_, row) => {
-    const { top, size } = cone({ layer, row, column: 0 })[0];
-    return Math.abs(top + size / 2 - place);
+/** What part of the layers before a part of a layer depends on: [number, box] of each. */
+function boxesBefore({ operation, inputs, order, shape }, box) {
+  let places = operation === "order" ? placesIn(box, shape).map((it) => order?.[it] ?? it) : [];
+  return inputs.flatMap(({ layer, shape: seen, reach }) => {
+    let before;
+    if (operation === "order") {
+      const own = places.filter((it) => it >= 0 && it < product(seen));
+      places = places.map((it) => it - product(seen));
+      before = own.length && around(own, seen);
+    } else {
+      before = seen.map((side, dimension) => {
+        const range = reach ? reach[dimension] : [dimension, 1, 0, 1, 1];
+        return range ? rangeOf(range, box) : [0, side - 1];
+      });
+    }
+    if (!before) return [];
+    const { shape: own } = NETWORK[layer];
+    return [[layer, String(own) === String(seen) ? before : around(placesIn(before, seen), own)]];
   });
-  return distances.indexOf(Math.min(...distances));
+}
+
+/** What of one dimension a box depends on, as `Range` in graph.py says. */
+function rangeOf([dimension, step, offset, size, group], box) {
+  const [first, last] = box[dimension].map((it) => Math.floor(it / group) * step + offset);
+  return [first, last + size - 1];
+}
+
+function union(one, other) {
+  return one.map(([first, last], dimension) =>
+    [Math.min(first, other[dimension][0]), Math.max(last, other[dimension][1])]);
+}
+
+/** The places, in a shape counted through, of what lies in a box and within the shape. */
+function placesIn(box, shape) {
+  return shape.reduce((places, side, dimension) => {
+    const first = Math.max(box[dimension][0], 0);
+    const last = Math.min(box[dimension][1], side - 1);
+    const along = Array.from({ length: Math.max(0, last - first + 1) }, (_, step) => first + step);
+    return places.flatMap((place) => along.map((it) => place * side + it));
+  }, [0]);
+}
+
+/** The box around places. */
+function around(places, shape) {
+  let apart = product(shape);
+  return shape.map((side) => {
+    apart /= side;
+    let [first, last] = [side - 1, 0];
+    for (const place of places) {
+      const along = Math.floor(place / apart) % side;
+      first = Math.min(first, along);
+      last = Math.max(last, along);
+    }
+    return [first, last];
+  });
+}
+
+/** A box as a part of a stack of maps. */
+function partOf(box, shape) {
+  const isStack = shape.length > 2;
+  const count = (end) => shape.slice(0, isStack ? -2 : undefined)
+    .reduce((number, side, dimension) => number * side + box[dimension][end], 0);
+  const [[top, bottom], [left, right]] = isStack ? box.slice(-2) : [[0, 0], [0, 0]];
+  return { maps: [count(0), count(1)], top, left, height: bottom - top + 1, width: right - left + 1 };
+}
+
+/** What a pixel sees of the image. */
+function sightOf(pixel) {
+  return cone(pixel)[0] ?? { top: 0, left: 0, height: 0, width: 0 };
+}
+
+function middleOf(layer) {
+  const { maps, height, width } = NETWORK[layer];
+  return { layer, map: Math.floor(maps / 2), row: Math.floor(height / 2), column: Math.floor(width / 2) };
+}
+
+/** Whether a part covers all of a map of this size. */
+function covers({ top, left, height, width }, map) {
+  return top <= 0 && left <= 0 && top + height >= map.height && left + width >= map.width;
+}
+
+/** Whether a part lies within a map, and so has no padding. */
+function isWithin({ top, left, height, width }, map) {
+  return top >= 0 && left >= 0 && top + height <= map.height && left + width <= map.width;
+}
+
+/** The pixel of a layer that sees what lies closest to a place (x, y) in the image. */
+function nearest(layer, map, { x, y }) {
+  const closest = (length, pixelAt, centre, place) => {
+    const distances = Array.from({ length }, (_, step) => Math.abs(centre(sightOf(pixelAt(step))) - place));
+    return distances.indexOf(Math.min(...distances));
+  };
+  const { height, width } = NETWORK[layer];
+  return {
+    layer, map,
+    row: closest(height, (row) => ({ layer, map, row, column: 0 }), ({ top, height: size }) => top + size / 2, y),
+    column: closest(width, (column) => ({ layer, map, row: 0, column }), ({ left, width: size }) => left + size / 2, x),
+  };
 }

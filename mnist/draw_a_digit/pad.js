@@ -6,177 +6,220 @@ const PAD_SIDE = 280; // ten times the image's
 const PEN = 22; // how thick a line is, close to MNIST's once it is made small
 const KEY_STEP = 10; // how far an arrow key moves the pen
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const WHOLE = { left: 0, top: 0, width: PAD_SIDE / SIDE, height: PAD_SIDE / SIDE };
-
-const pad = document.getElementById("pad").getContext("2d");
 // What is read: the drawing made smaller on paper with a margin, for a digit may fill the pad.
 const MARGIN = 40;
 const SHRUNK = 1 - (2 * MARGIN) / PAD_SIDE;
-const sheet = html("canvas", { width: PAD_SIDE, height: PAD_SIDE })
-  .getContext("2d", { willReadFrequently: true });
-let drawing; // {strokes, taken}: strokes, or an image that was taken
-let earlier = []; // drawings, for undo
-let onPad; // the drawing's 28x28 pixels as text
-let place = WHOLE; // of the image's pixels on the pad: x starts at left + x * width
-let growing; // the stroke that is being drawn
-let pen; // of the keyboard: {x, y, down}
-let frame = 0; // the browser's, in which the drawing will be read
+const WHOLE = { left: 0, top: 0, width: PAD_SIDE / SIDE, height: PAD_SIDE / SIDE };
 
-/** Replace the drawing by another, which can be undone. */
-function redraw(next) {
-  earlier.push(drawing);
-  drawing = next;
-  readSoon();
-}
+/**
+ * The pad on which one draws. It keeps its strokes as points, and makes its ink from them: some
+ * browsers falsify what is read from a canvas.
+ */
+class Pad {
+  drawing; // {strokes, taken}: strokes, or an image that was taken
+  earlier = []; // drawings, for undo
+  image; // the 28x28 pixels that were last read or taken
+  place = WHOLE; // of the image's pixels on the pad: x starts at left + x * width
+  pen; // of the keyboard: {x, y, down}
+  #growing; // the stroke that is being drawn
+  #pointer; // the one that draws: {id, type}
+  #penIsNear = false; // it is down, or over the page
+  #frame = 0; // the browser's, in which the drawing will be read
 
-function startStroke(point) {
-  growing = [point];
-  redraw({ strokes: [...drawing.strokes, growing] });
-}
-
-/** Add to the stroke that is being drawn; nothing, if it was undone or cleared meanwhile. */
-function extendStroke(points) {
-  if (drawing.strokes.at(-1) !== growing) return;
-  growing.push(...points);
-  readSoon();
-}
-
-function undo() {
-  drawing = earlier.pop() ?? drawing;
-  readSoon();
-}
-
-function clear() {
-  if (drawing.taken || drawing.strokes.length) redraw({ strokes: [] });
-}
-
-/** Put an image of 28x28 pixels on the pad, unless it was read from there. */
-function takeImage(image) {
-  if (imageText(image) === onPad) return;
-  onPad = imageText(image);
-  if (drawing) earlier.push(drawing);
-  drawing = { strokes: [], taken: image };
-  paint(pad);
-  place = WHOLE;
-}
-
-/** Read the drawing once before the browser paints next, however often it changes until then. */
-function readSoon() {
-  frame ||= requestAnimationFrame(() => {
-    frame = 0;
-    onPad = imageText(readDrawing());
-    change({ image: onPad });
-  });
-}
-
-/** Give the drawing as the 28x28 pixels that the network gets; all 0 where there is no digit. */
-function readDrawing() {
-  paint(pad);
-  place = WHOLE;
-  if (drawing.taken) return drawing.taken;
-  paint(sheet, MARGIN, SHRUNK);
-  const found = mnistLike(greyOf(sheet.getImageData(0, 0, PAD_SIDE, PAD_SIDE).data), PAD_SIDE);
-  if (found === undefined) return new Uint8Array(SIDE ** 2);
-  place = {
-    left: (found.left - MARGIN) / SHRUNK, width: found.width / SHRUNK,
-    top: (found.top - MARGIN) / SHRUNK, height: found.height / SHRUNK,
-  };
-  return found.image;
-}
-
-function greyOf(pixels) {
-  const grey = new Uint8Array(pixels.length / 4);
-  for (let index = 0; index < grey.length; index++) grey[index] = pixels[4 * index];
-  return grey;
-}
-
-/** Paint the drawing, black on white, with a margin around and so much smaller. */
-function paint(paper, margin = 0, scale = 1) {
-  paper.resetTransform();
-  paper.fillStyle = "#fff";
-  paper.fillRect(0, 0, PAD_SIDE, PAD_SIDE);
-  paper.setTransform(scale, 0, 0, scale, margin, margin);
-  drawing.taken?.forEach((ink, index) => {
-    paper.fillStyle = `rgb(${255 - ink} ${255 - ink} ${255 - ink})`;
-    paper.fillRect((index % SIDE) * WHOLE.width, Math.floor(index / SIDE) * WHOLE.height, WHOLE.width, WHOLE.height);
-  });
-  paper.beginPath();
-  paper.rect(0, 0, PAD_SIDE, PAD_SIDE);
-  paper.save();
-  paper.clip(); // what was drawn beyond the pad is not seen, nor read
-  Object.assign(paper, { lineWidth: PEN, lineCap: "round", lineJoin: "round" });
-  for (const [start, ...rest] of drawing.strokes) {
-    paper.beginPath();
-    paper.moveTo(...start);
-    for (const point of [start, ...rest]) paper.lineTo(...point); // a single point makes a dot
-    paper.stroke();
+  /** `onDraw` is called before the browser paints next after a change, `onPen` as the keyboard's pen moves. */
+  constructor(canvas, marks, { onDraw, onPen }) {
+    Object.assign(this, { canvas, marks, onDraw, onPen });
+    this.#listenToPointers();
+    this.#listenToKeys();
   }
-  paper.restore();
-}
 
-/** Mark on the drawing the square that a pixel sees. */
-function markPad({ top, left, size }) {
-  const box = {
-    x: place.left + left * place.width, width: size * place.width,
-    y: place.top + top * place.height, height: size * place.height,
-  };
-  const parts = ["halo", "mark"].map((looks) => svg("rect", { ...box, class: looks }));
-  if (pen) parts.push(svg("circle", { cx: pen.x, cy: pen.y, r: PEN / 2, class: pen.down ? "mark" : "rim" }));
-  document.getElementById("pad-mark").replaceChildren(...parts);
-}
+  /** Put an image of 28x28 pixels on the pad. */
+  take(image) {
+    if (this.drawing) this.earlier.push(this.drawing);
+    this.drawing = { strokes: [], taken: image };
+    this.image = image;
+    this.place = WHOLE;
+    this.#paint();
+  }
 
-// --- Its pens ----------------------------------------------------------------------------------
+  undo() {
+    this.drawing = this.earlier.pop() ?? this.drawing;
+    this.#readSoon();
+  }
 
-function pointOf(event) {
-  const box = pad.canvas.getBoundingClientRect();
-  const scale = PAD_SIDE / box.width;
-  return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-}
+  clear() {
+    if (this.drawing.taken || this.drawing.strokes.length) this.#replace({ strokes: [] });
+  }
 
-/** Draw with mouse, finger or pen from press to release, even if released off the pad. */
-function listenToPointer() {
-  let drawn; // the pointer's number
-  pad.canvas.addEventListener("pointerdown", (event) => {
-    if (drawn !== undefined || event.button !== 0) return;
-    drawn = event.pointerId;
-    startStroke(pointOf(event));
-  });
-  addEventListener("pointermove", (event) => {
-    if (event.pointerId !== drawn) return;
-    if (!event.buttons) { // it was lifted where the page could not notice
-      drawn = undefined;
-      return;
+  /** Read the drawing as the 28x28 pixels that the network gets; all 0 where there is no digit. */
+  read() {
+    this.#paint();
+    const found = this.drawing.taken ? undefined : mnistLike(this.sheet(), PAD_SIDE);
+    this.image = this.drawing.taken ?? found?.image ?? new Uint8Array(SIDE ** 2);
+    this.place = !found ? WHOLE : {
+      left: (found.left - MARGIN) / SHRUNK, width: found.width / SHRUNK,
+      top: (found.top - MARGIN) / SHRUNK, height: found.height / SHRUNK,
+    };
+    return this.image;
+  }
+
+  /** The drawing in grey values, black on white, with a margin around and so much smaller. */
+  sheet() {
+    const grey = new Uint8Array(PAD_SIDE ** 2).fill(255);
+    for (const stroke of this.drawing.strokes) {
+      const points = stroke.map((point) => point.map((it) => MARGIN + SHRUNK * it));
+      points.forEach((point, index) => inkLine(grey, points[Math.max(index - 1, 0)], point));
     }
-    const events = event.getCoalescedEvents();
-    extendStroke((events.length ? events : [event]).map(pointOf));
-  });
-  for (const end of ["pointerup", "pointercancel"]) {
-    addEventListener(end, (event) => {
-      if (event.pointerId === drawn) drawn = undefined;
+    return grey;
+  }
+
+  /** Mark on the drawing the part of the image that a pixel sees, and the keyboard's pen. */
+  mark({ top, left, width, height }) {
+    const { place, pen } = this;
+    const box = {
+      x: place.left + left * place.width, width: width * place.width,
+      y: place.top + top * place.height, height: height * place.height,
+    };
+    const parts = ["halo", "mark"].map((looks) => svg("rect", { ...box, class: looks }));
+    if (pen) parts.push(svg("circle", { cx: pen.x, cy: pen.y, r: PEN / 2, class: pen.down ? "mark" : "rim" }));
+    this.marks.replaceChildren(...parts);
+  }
+
+  /** Replace the drawing by another, which can be undone. */
+  #replace(next) {
+    this.earlier.push(this.drawing);
+    this.drawing = next;
+    this.#readSoon();
+  }
+
+  #start(point) {
+    this.#growing = [point];
+    this.#replace({ strokes: [...this.drawing.strokes, this.#growing] });
+  }
+
+  /** Add to the stroke that is being drawn; nothing, if it was undone or cleared meanwhile. */
+  #extend(points) {
+    if (this.drawing.strokes.at(-1) !== this.#growing) return;
+    this.#growing.push(...points);
+    this.#readSoon();
+  }
+
+  /** Have the drawing read once before the browser paints next, however often it changes until then. */
+  #readSoon() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.onDraw();
+    });
+  }
+
+  #paint() {
+    const paper = this.canvas.getContext("2d");
+    paper.fillStyle = "#fff";
+    paper.fillRect(0, 0, PAD_SIDE, PAD_SIDE);
+    this.drawing.taken?.forEach((ink, index) => {
+      paper.fillStyle = `rgb(${255 - ink} ${255 - ink} ${255 - ink})`;
+      paper.fillRect((index % SIDE) * WHOLE.width, Math.floor(index / SIDE) * WHOLE.height, WHOLE.width, WHOLE.height);
+    });
+    Object.assign(paper, { lineWidth: PEN, lineCap: "round", lineJoin: "round" });
+    for (const [start, ...rest] of this.drawing.strokes) {
+      paper.beginPath();
+      paper.moveTo(...start);
+      for (const point of [start, ...rest]) paper.lineTo(...point); // a single point makes a dot
+      paper.stroke();
+    }
+  }
+
+  /** Where a pointer is; on some devices, one event stands for several moves. */
+  #pointsOf(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const scale = PAD_SIDE / box.width;
+    const moves = event.getCoalescedEvents?.() ?? []; // missing without HTTPS, and in older Safari
+    return (moves.length ? moves : [event])
+      .map(({ clientX, clientY }) => [(clientX - box.left) * scale, (clientY - box.top) * scale]);
+  }
+
+  /**
+   * Draw with mouse, finger or pen from press to release, even if released off the pad. A pen takes
+   * over from fingers, which are then the hand that rests on the screen.
+   */
+  #listenToPointers() {
+    this.canvas.addEventListener("pointerdown", (event) => {
+      const { pointerId: id, pointerType: type } = event;
+      if (event.button !== 0 || (type === "touch" && this.#penIsNear)) return;
+      if (type === "pen" && this.#pointer?.type === "touch") this.#dropStroke();
+      else if (this.#pointer) return;
+      this.#pointer = { id, type };
+      this.#start(this.#pointsOf(event)[0]);
+    });
+    addEventListener("pointermove", (event) => {
+      if (event.pointerId !== this.#pointer?.id) return;
+      if (event.buttons) this.#extend(this.#pointsOf(event));
+      else this.#pointer = undefined; // it was lifted where the page could not notice
+    });
+    for (const end of ["pointerup", "pointercancel"]) {
+      addEventListener(end, (event) => {
+        if (event.pointerId === this.#pointer?.id) this.#pointer = undefined;
+      });
+    }
+    addEventListener("pointerover", (event) => { this.#penIsNear ||= event.pointerType === "pen"; });
+    addEventListener("pointerout", (event) => {
+      if (event.pointerType === "pen" && !event.relatedTarget) this.#penIsNear = false;
+    });
+  }
+
+  #dropStroke() {
+    if (this.drawing.strokes.at(-1) === this.#growing) this.drawing = this.earlier.pop();
+  }
+
+  /** Draw with arrows and the space bar. */
+  #listenToKeys() {
+    this.canvas.addEventListener("keydown", (event) => {
+      const arrow = ARROWS[event.key];
+      if ((!arrow && event.key !== " ") || !isPlain(event)) return;
+      event.preventDefault();
+      this.pen ??= { x: PAD_SIDE / 2, y: PAD_SIDE / 4, down: false };
+      const { pen } = this;
+      if (arrow) {
+        const within = (it) => Math.min(Math.max(it, PEN), PAD_SIDE - PEN);
+        pen.x = within(pen.x + KEY_STEP * arrow[0]);
+        pen.y = within(pen.y + KEY_STEP * arrow[1]);
+        if (pen.down) this.#extend([[pen.x, pen.y]]);
+      } else {
+        pen.down = !pen.down;
+        if (pen.down) this.#start([pen.x, pen.y]);
+      }
+      this.onPen();
+    });
+    this.canvas.addEventListener("blur", () => {
+      this.pen = undefined;
+      this.onPen();
     });
   }
 }
 
-/** Draw with arrows and the space bar. */
-function listenToKeys() {
-  pad.canvas.addEventListener("keydown", (event) => {
-    const arrow = ARROWS[event.key];
-    if ((!arrow && event.key !== " ") || !isPlain(event)) return;
-    event.preventDefault();
-    pen ??= { x: PAD_SIDE / 2, y: PAD_SIDE / 4, down: false };
-    if (arrow) {
-      const within = (it) => Math.min(Math.max(it, PEN), PAD_SIDE - PEN);
-      pen.x = within(pen.x + KEY_STEP * arrow[0]);
-      pen.y = within(pen.y + KEY_STEP * arrow[1]);
-      if (pen.down) extendStroke([[pen.x, pen.y]]);
-    } else {
-      pen.down = !pen.down;
-      if (pen.down) startStroke([pen.x, pen.y]);
+/** Ink a line with round ends, as thick as the pen on the sheet, within the sheet's margin. */
+function inkLine(grey, [fromX, fromY], [toX, toY]) {
+  const radius = (PEN * SHRUNK) / 2;
+  const [alongX, alongY] = [toX - fromX, toY - fromY];
+  const length = alongX ** 2 + alongY ** 2;
+  const range = (one, other) => [
+    Math.max(MARGIN, Math.floor(Math.min(one, other) - radius)),
+    Math.min(PAD_SIDE - MARGIN, Math.ceil(Math.max(one, other) + radius) + 1),
+  ];
+  const [[left, right], [top, bottom]] = [range(fromX, toX), range(fromY, toY)];
+  for (let y = top; y < bottom; y++) {
+    for (let x = left; x < right; x++) {
+      const [dx, dy] = [x + 0.5 - fromX, y + 0.5 - fromY];
+      const share = length && Math.min(Math.max((dx * alongX + dy * alongY) / length, 0), 1);
+      const distance = Math.hypot(dx - share * alongX, dy - share * alongY);
+      const covered = Math.min(Math.max(radius + 0.5 - distance, 0), 1); // of this pixel
+      const index = y * PAD_SIDE + x;
+      grey[index] = Math.min(grey[index], Math.round(255 * (1 - covered)));
     }
-    showPixel();
-  });
-  pad.canvas.addEventListener("blur", () => {
-    pen = undefined;
-    showPixel();
-  });
+  }
+}
+
+/** Whether a key is pressed alone, so that it is not one of the browser's own. */
+function isPlain({ altKey, ctrlKey, metaKey }) {
+  return !altKey && !ctrlKey && !metaKey;
 }

@@ -1,0 +1,589 @@
+"""A network as a graph of layers: the operations of its forward pass, found by `torch.export`."""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export.graph_signature import InputKind
+
+from common import UserError
+
+
+class Range(NamedTuple):
+    """Which part of one dimension of an input a range of an output depends on.
+
+    Positions `first` to `last` of the output's `dimension`, in groups of `group`, depend on
+    `first // group * step + offset` to `last // group * step + offset + size - 1`.
+    """
+
+    dimension: int
+    step: int = 1
+    offset: int = 0
+    size: int = 1
+    group: int = 1
+
+
+@dataclass(frozen=True)
+class Input:
+    """Where a layer gets its numbers from.
+
+    Args:
+        layer: the number of the layer that computes them, 0 for the image.
+        shape: in which this layer sees them, the batch of one image first.
+        reach: what of it an output depends on, for each dimension; None is all of it. An empty one
+            belongs to a layer that takes numbers in another `order`.
+    """
+
+    layer: int
+    shape: tuple[int, ...]
+    reach: tuple[Range | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One operation.
+
+    Args:
+        operation: the name of its function in operations.js.
+        name: for people.
+        numbers: what the function needs to know, beside the weights.
+        order: of a layer that only reorders numbers: which number of its inputs, counted through
+            all of them, each output is; -1 is padding. Empty if it is that of the inputs.
+        block: the path of the module in whose forward it is, "" for the network itself.
+        label: the name that the module of PyTorch's which does it has there, if one does.
+        call: the module, of those that the network itself calls, and a mark of that call.
+    """
+
+    operation: str
+    name: str
+    inputs: tuple[Input, ...]
+    shape: tuple[int, ...]
+    numbers: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    block: str = ""
+    label: str = ""
+    call: tuple[str, str] = ("", "")
+
+
+class Value(NamedTuple):
+    """What a layer computes, in the shape that an operation sees."""
+
+    layer: int
+    shape: tuple[int, ...]
+
+
+class UnknownOperation(Exception):
+    """The page cannot compute it."""
+
+
+def export(model: nn.Module, image: Tensor) -> torch.export.ExportedProgram:
+    """Export a network as it is tested, on the CPU.
+
+    Args:
+        image: of shape (1, C, H, W).
+
+    Raises:
+        UserError: if it cannot be exported.
+    """
+    table = torch.export.default_decompositions()
+    for operation in list(table.keys()):  # what is known as a whole is not taken apart
+        if operation._schema.name.removeprefix("aten::") in LAYERS:
+            table.pop(operation)
+    model = copy.deepcopy(model).cpu().float().eval()
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return torch.export.export(model, (image,)).run_decompositions(table)
+    except Exception as error:  # of what Python may do in a forward, anything is raised
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"torch.export fails with {type(error).__name__}: {reason}") from None
+
+
+def layers_of(exported: torch.export.ExportedProgram) -> list[Layer]:
+    """List the layers that compute a network's answer, in order; the first is the image.
+
+    Raises:
+        UserError: if an operation is not known.
+    """
+    layers, values, unknown = [], {}, {}
+    for node in exported.graph.nodes:
+        if node.op == "output":
+            (result,) = node.args[0]
+        elif node.op == "placeholder":
+            values[node] = _given(exported, node)
+            if isinstance(values[node], Value):
+                layers.append(Layer("image", "image", (), values[node].shape))
+        elif node.meta.get("val") is not None:  # else it only asserts something
+            try:
+                values[node] = _computed(node, values, layers)
+            except UnknownOperation as error:
+                unknown[str(error) or _name(node)] = None
+                values[node] = Value(0, tuple(_example(node).shape))
+    if unknown:
+        raise UserError(f"it has operations that the page does not know: {', '.join(unknown)}")
+    if not isinstance(values[result], Value):
+        raise UserError("the network's answer does not depend on the image")
+    return _needed(layers, values[result].layer)
+
+
+def _given(exported: torch.export.ExportedProgram, node: fx.Node) -> Any:
+    """Weights, a constant, or the image."""
+    (spec,) = [it for it in exported.graph_signature.input_specs if it.arg.name == node.name]
+    if spec.kind == InputKind.USER_INPUT:
+        return Value(0, tuple(_example(node).shape))
+    held = {**exported.state_dict, **exported.constants}
+    return held[spec.target].detach()
+
+
+def _name(node: fx.Node) -> str:
+    return node.target._schema.name.removeprefix("aten::")
+
+
+def _example(node: fx.Node) -> Tensor:
+    """A stand-in for what an operation gives, of its shape; of several results, for the first."""
+    value = node.meta["val"]
+    return value[0] if isinstance(value, (tuple, list)) else value
+
+
+def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) -> Any:
+    """Compute a node that does not depend on the image, or add the layer that it is."""
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
+    if not any(isinstance(values[it], Value) for it in node.all_input_nodes):
+        return node.target(*args, **kwargs)
+    if not isinstance(node.target, torch._ops.OpOverload):  # of several results, the first
+        if args[1] != 0:
+            raise UnknownOperation(f"the second result of {_name(node.args[0])}")
+        return args[0]
+    if _name(node) in SAME:
+        return args[0]
+    names = [it.name for it in node.target._schema.arguments]
+    defaults = {it.name: it.default_value for it in node.target._schema.arguments}
+    given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+    shape = tuple(_example(node).shape)
+    if _name(node) in REORDERING:
+        made = _reordered(node.target, given, shape)
+        if isinstance(made, Value):
+            return made
+    elif _name(node) in LAYERS:
+        made = LAYERS[_name(node)](_name(node), given, shape)
+    else:
+        raise UnknownOperation
+    layers.append(replace(made, **_named(node)))
+    return Value(len(layers) - 1, shape)
+
+
+def _named(node: fx.Node) -> dict[str, Any]:
+    """Where in the network a node is."""
+    calls = list(node.meta.get("nn_module_stack", {}).items())
+    marks = [mark for mark, _ in calls]
+    paths, kinds = zip(*(it for _, it in calls), strict=True) if calls else ([""], [""])
+    block, label = paths[-1], ""
+    if block and str(kinds[-1]).startswith("torch.nn."):
+        block, _, label = block.rpartition(".")
+    call = (paths[1], marks[1]) if len(calls) > 1 else ("", "")
+    return {"block": block, "label": label, "call": call}
+
+
+def _needed(layers: list[Layer], last: int) -> list[Layer]:
+    """The layers that lead to the last one, numbered anew."""
+    needed = {0, last}
+    for index in range(last, 0, -1):
+        if index in needed:
+            needed |= {it.layer for it in layers[index].inputs}
+    numbers = {index: number for number, index in enumerate(sorted(needed))}
+    return [
+        replace(
+            layers[index],
+            inputs=tuple(replace(it, layer=numbers[it.layer]) for it in layers[index].inputs),
+        )
+        for index in numbers
+    ]
+
+
+# --- The kinds of layers ------------------------------------------------------------------
+
+
+def _same(value: Value) -> list[Range | None]:
+    """Each output depends on the number in its own place."""
+    return [Range(dimension) for dimension in range(len(value.shape))]
+
+
+def _of(value: Value, reach: Sequence[Range | None]) -> Input:
+    return Input(value.layer, value.shape, tuple(reach))
+
+
+def _convolution(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    given, weight, groups = a["input"], a["weight"], a["groups"]
+    if a["transposed"] or weight.ndim != 4:
+        raise UnknownOperation("a convolution that is transposed or not of two dimensions")
+    kernel, before = list(weight.shape[2:]), weight.shape[1]
+    maps = None if groups == 1 else Range(1, before, 0, before, shape[1] // groups)
+    rows = _windows(kernel, a["stride"], a["padding"], a["dilation"])
+    numbers = {
+        "kernel": kernel, "stride": a["stride"], "padding": a["padding"],
+        "dilation": a["dilation"], "groups": groups,
+    }  # fmt: skip
+    weights = {"kernels": weight, "bias": _or(a["bias"], torch.zeros(shape[1]))}
+    reach = [Range(0), maps, *rows]
+    return Layer("convolution", "convolution", (_of(given, reach),), shape, numbers, weights)
+
+
+def _windows(
+    kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
+) -> list[Range]:
+    """What windows of these sizes see of rows and columns, which are the last two of four."""
+    return [
+        Range(2 + axis, stride[axis], -padding[axis], (kernel[axis] - 1) * dilation[axis] + 1)
+        for axis in (0, 1)
+    ]
+
+
+def _or(value: Any, default: Any) -> Any:
+    return default if value is None else value
+
+
+def _linear(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    given, weight = a["input"], a["weight"]
+    weights = {"kernels": weight, "bias": _or(a["bias"], torch.zeros(shape[-1]))}
+    reach = [*_same(given)[:-1], None]
+    return Layer("linear", "linear", (_of(given, reach),), shape, {}, weights)
+
+
+def _matrix(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    """A product with a matrix of weights, as `x @ weight + bias` gives it."""
+    given, matrix = (a["self"], a["mat2"]) if name == "mm" else (a["mat1"], a["mat2"])
+    bias = None if name == "mm" else a["self"]
+    if isinstance(matrix, Value) or isinstance(bias, Value):
+        raise UnknownOperation("a product of two matrices that depend on the image")
+    if bias is not None:
+        bias = (a["beta"] * bias).expand(shape[-1])
+        matrix = a["alpha"] * matrix
+    return _linear(name, {"input": given, "weight": matrix.T, "bias": bias}, shape)
+
+
+def _batch_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    maps = shape[1]
+    weights = {
+        "factor": _or(a["weight"], torch.ones(maps)), "shift": _or(a["bias"], torch.zeros(maps)),
+        "mean": a["running_mean"], "variance": a["running_var"],
+    }  # fmt: skip
+    numbers = {"epsilon": a["eps"], "group": prod(shape[2:]), "each": prod(shape[2:])}
+    given = a["input"]
+    return Layer("norm", "batch norm", (_of(given, _same(given)),), shape, numbers, weights)
+
+
+def _norm(
+    name: str, a: dict[str, Any], shape: tuple[int, ...], groups: int, reach: list[Range | None]
+) -> Layer:
+    """A norm by the mean and deviation of this image's own numbers, in groups of one length."""
+    factor, shift = a["weight"], a["bias"]
+    count = prod(shape) // groups if name == "layer norm" else shape[1]
+    weights = {
+        "factor": _or(factor, torch.ones(count)).reshape(-1),
+        "shift": _or(shift, torch.zeros(count)).reshape(-1),
+    }
+    each = 1 if name == "layer norm" else prod(shape[2:])
+    numbers = {"epsilon": a["eps"], "group": prod(shape) // groups, "each": each}
+    return Layer("norm", name, (_of(a["input"], reach),), shape, numbers, weights)
+
+
+def _layer_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    kept = len(shape) - len(a["normalized_shape"])
+    reach = [*map(Range, range(kept)), *[None] * (len(shape) - kept)]
+    return _norm("layer norm", a, shape, prod(shape[:kept]), reach)
+
+
+def _group_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    size = shape[1] // a["group"]
+    reach = [Range(0), Range(1, size, 0, size, size), *[None] * len(shape[2:])]
+    return _norm("group norm", a, shape, a["group"], reach)
+
+
+def _instance_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    if not a["use_input_stats"]:
+        return _batch_norm(name, a, shape)
+    reach = [Range(0), Range(1), *[None] * len(shape[2:])]
+    return _norm("instance norm", a, shape, shape[1], reach)
+
+
+POOLS = {
+    "max_pool2d_with_indices": "max pooling",
+    "avg_pool2d": "average pooling",
+}
+
+
+def _pool(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    given = next(it for it in a.values() if isinstance(it, Value))
+    if len(given.shape) != 4:
+        raise UnknownOperation(f"{POOLS[name]} of other than four dimensions")
+    if a.get("divisor_override"):
+        raise UnknownOperation(f"{POOLS[name]} with a divisor")
+    sizes = {
+        "kernel": _pair(a["kernel_size"]),
+        "stride": _pair(a["stride"] or a["kernel_size"]),
+        "padding": _pair(a["padding"]),
+        "dilation": _pair(a.get("dilation", 1)),
+    }
+    return _pooling(POOLS[name], given, shape, sizes, a.get("count_include_pad", False))
+
+
+def _pooling(
+    name: str, given: Value, shape: tuple[int, ...], sizes: dict[str, Any], counted: bool = False
+) -> Layer:
+    reach = [Range(0), Range(1), *_windows(*sizes.values())]
+    return Layer(name, name, (_of(given, reach),), shape, {**sizes, "countPadding": counted})
+
+
+def _pair(value: int | Sequence[int]) -> list[int]:
+    sides = [value] if isinstance(value, int) else list(value)
+    return sides * 2 if len(sides) == 1 else sides
+
+
+def _adaptive_pool(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    given = a["self"]
+    if len(shape) != 4 or any(given.shape[axis] % shape[axis] for axis in (2, 3)):
+        raise UnknownOperation("adaptive pooling into windows of different sizes")
+    kernel = [given.shape[axis] // shape[axis] for axis in (2, 3)]
+    kind = "max pooling" if "max" in name else "average pooling"
+    sizes = {"kernel": kernel, "stride": kernel, "padding": [0, 0], "dilation": [1, 1]}
+    return _pooling(kind, given, shape, sizes)
+
+
+REDUCTIONS = {"mean": "mean", "sum": "sum", "amax": "largest", "amin": "smallest"}
+
+
+def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    given = a["self"]
+    count = len(given.shape)
+    reduced = sorted(it % count for it in (a.get("dim") or range(count)))
+    if name == "mean" and reduced == [2, 3] and count == 4:  # as a pooling over whole maps
+        sizes = {"kernel": list(given.shape[2:]), "stride": [1, 1], "padding": [0, 0]}
+        numbers = {**sizes, "dilation": [1, 1], "countPadding": False}
+        kind = "average pooling"
+        reach = [Range(0), Range(1), None, None]
+        return Layer(kind, kind, (_of(given, reach),), shape, numbers)
+    left = iter(range(len(shape)))
+    reach = []
+    for dimension in range(count):
+        if dimension in reduced:
+            reach.append(None)
+            if a.get("keepdim"):
+                next(left)
+        else:
+            reach.append(Range(next(left)))
+    numbers = {"function": REDUCTIONS[name], "reduced": reduced}
+    return Layer("reduction", REDUCTIONS[name], (_of(given, reach),), shape, numbers)
+
+
+def _softmax(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    kind, dimension = name.strip("_").replace("_", "-"), a["dim"] % len(shape)
+    reach = _same(a["self"])
+    reach[dimension] = None
+    numbers = {"length": shape[dimension], "apart": prod(shape[dimension + 1 :])}
+    return Layer(kind, kind, (_of(a["self"], reach),), shape, numbers)
+
+
+# Functions of one number, with the arguments that the page gets.
+PIXELWISE = {
+    "relu": ("ReLU",),
+    "leaky_relu": ("leaky ReLU", "negative_slope"),
+    "elu": ("ELU", "alpha", "scale", "input_scale"),
+    "gelu": ("GELU", "approximate"),
+    "silu": ("SiLU",),
+    "mish": ("Mish",),
+    "softplus": ("softplus", "beta", "threshold"),
+    "hardtanh": ("hardtanh", "min_val", "max_val"),
+    "hardswish": ("hardswish",),
+    "hardsigmoid": ("hardsigmoid",),
+    "sigmoid": ("sigmoid",),
+    "tanh": ("tanh",),
+    "clamp": ("clamp", "min", "max"),
+    "pow": ("power", "exponent"),
+    "exp": ("exp",),
+    "log": ("log",),
+    "sqrt": ("square root",),
+    "rsqrt": ("inverse square root",),
+    "reciprocal": ("reciprocal",),
+    "abs": ("absolute value",),
+    "neg": ("negative",),
+}
+
+
+def _pixelwise(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    kind, *arguments = PIXELWISE[name]
+    given = a["self"]
+    numbers = {"function": name, "arguments": [a[it] for it in arguments]}
+    if not isinstance(given, Value) or any(isinstance(it, Value) for it in numbers["arguments"]):
+        raise UnknownOperation(f"{name} of two numbers")
+    return Layer("pixelwise", kind, (_of(given, _same(given)),), shape, numbers)
+
+
+ARITHMETIC = {
+    "add": "sum",
+    "sub": "difference",
+    "mul": "product",
+    "div": "quotient",
+    "maximum": "maximum",
+    "minimum": "minimum",
+    "prelu": "PReLU",
+}
+
+
+def _arithmetic(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    one, other = a["self"], a["weight"] if name == "prelu" else a["other"]
+    if a.get("alpha", 1) != 1 or a.get("rounding_mode"):
+        raise UnknownOperation(f"{name} with alpha or rounding")
+    if name == "prelu":
+        other = other.view(-1, *[1] * (len(shape) - 2)) if len(shape) > 1 else other
+    inputs, shapes, constant = [], [], {}
+    for operand in (one, other):
+        if isinstance(operand, Value):
+            inputs.append(_of(operand, _broadcast(operand, shape)))
+        else:
+            constant["constant"] = torch.as_tensor(operand, dtype=torch.float32)
+        held = operand.shape if isinstance(operand, Value) else constant["constant"].shape
+        shapes.append([1] * (len(shape) - len(held)) + list(held))
+    numbers = {
+        "function": name,
+        "shapes": shapes,
+        "dynamic": [isinstance(it, Value) for it in (one, other)],
+    }
+    return Layer("arithmetic", ARITHMETIC[name], tuple(inputs), shape, numbers, constant)
+
+
+def _broadcast(value: Value, shape: tuple[int, ...]) -> list[Range | None]:
+    more = len(shape) - len(value.shape)
+    return [
+        None if side == 1 else Range(dimension + more) for dimension, side in enumerate(value.shape)
+    ]
+
+
+LAYERS: dict[str, Callable[[str, dict[str, Any], tuple[int, ...]], Layer]] = {
+    "convolution": _convolution,
+    "linear": _linear,
+    "addmm": _matrix,
+    "mm": _matrix,
+    "_native_batch_norm_legit_no_training": _batch_norm,
+    "native_layer_norm": _layer_norm,
+    "native_group_norm": _group_norm,
+    "instance_norm": _instance_norm,
+    **dict.fromkeys(POOLS, _pool),
+    "adaptive_avg_pool2d": _adaptive_pool,
+    "adaptive_max_pool2d": _adaptive_pool,
+    **dict.fromkeys(REDUCTIONS, _reduction),
+    "_softmax": _softmax,
+    "_log_softmax": _softmax,
+    **dict.fromkeys(PIXELWISE, _pixelwise),
+    **dict.fromkeys(ARITHMETIC, _arithmetic),
+}
+# They give the same numbers; of dropout and its like, nothing is left when a network is tested.
+SAME = ("alias", "clone", "contiguous", "detach", "lift_fresh_copy", "_to_copy")
+REORDERING = (
+    "view", "_unsafe_view", "permute", "transpose", "squeeze", "unsqueeze", "select", "slice",
+    "cat", "stack", "expand", "repeat", "flip", "roll", "index", "index_select", "constant_pad_nd",
+    "pixel_shuffle", "pixel_unshuffle",
+)  # fmt: skip
+
+
+def _reordered(operation: Callable, a: dict[str, Any], shape: tuple[int, ...]) -> Layer | Value:
+    """Find out what an operation only reorders, by giving it the numbers of their places."""
+    sources: list[Value] = []
+
+    def places(value: Any) -> Any:
+        if isinstance(value, (list, tuple)) and any(isinstance(it, Value) for it in value):
+            return [places(it) for it in value]
+        if not isinstance(value, Value):
+            return value
+        before = sum(prod(it.shape) for it in sources)
+        sources.append(value)
+        numbers = torch.arange(before, before + prod(value.shape), dtype=torch.float64)
+        return numbers.view(value.shape)
+
+    given = {name: places(value) for name, value in a.items()}
+    fill = 0.0
+    if "pad" in given:
+        fill, given["value"] = given["value"], -1.0
+    order = operation(**given).long().flatten().tolist()
+    count = sum(prod(it.shape) for it in sources)
+    is_same = order == list(range(count))
+    if is_same and len(sources) == 1:
+        return Value(sources[0].layer, shape)
+    name = "joined maps" if len(sources) > 1 else operation._schema.name.removeprefix("aten::")
+    inputs = tuple(Input(it.layer, it.shape) for it in sources)
+    kept = () if is_same else tuple(order)
+    return Layer("order", NAMES.get(name, name), inputs, shape, {"fill": fill}, order=kept)
+
+
+NAMES = {"constant_pad_nd": "padding", "index": "selection", "slice": "part", "select": "part"}
+
+
+# --- What a pixel depends on --------------------------------------------------------------
+
+Box = tuple[tuple[int, int], ...]  # first and last place in each dimension
+
+
+def cone(layers: Sequence[Layer], number: int, box: Box) -> dict[int, Box]:
+    """Find the part of each layer that a part of one of them depends on.
+
+    It may reach beyond the rim of a layer, into the padding of the next.
+    """
+    boxes = {number: box}
+    for index in range(number, 0, -1):
+        if index not in boxes:
+            continue
+        for given, before in _before(layers[index], boxes[index]):
+            if before is None:
+                continue
+            shape = layers[given.layer].shape
+            if given.shape != shape:
+                before = _around(_places(before, given.shape), shape)
+            if given.layer in boxes:
+                pairs = zip(boxes[given.layer], before, strict=True)
+                before = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in pairs)
+            boxes[given.layer] = before
+    return boxes
+
+
+def _before(layer: Layer, box: Box) -> Iterator[tuple[Input, Box | None]]:
+    """What part of each input a part of a layer depends on; None if it is none."""
+    if layer.operation != "order":
+        for given in layer.inputs:
+            yield (
+                given,
+                tuple(
+                    (0, side - 1) if reach is None else _range(reach, *box[reach.dimension])
+                    for side, reach in zip(given.shape, given.reach, strict=True)
+                ),
+            )
+        return
+    places = _places(box, layer.shape)
+    if layer.order:
+        places = torch.tensor(layer.order)[places]
+    for given in layer.inputs:
+        count = prod(given.shape)
+        own = places[(places >= 0) & (places < count)]
+        yield given, _around(own, given.shape) if len(own) else None
+        places = places - count
+
+
+def _range(reach: Range, first: int, last: int) -> tuple[int, int]:
+    start, end = (it // reach.group * reach.step + reach.offset for it in (first, last))
+    return start, end + reach.size - 1
+
+
+def _places(box: Box, shape: tuple[int, ...]) -> Tensor:
+    """The numbers, in a shape counted through, of what lies in a box and within the shape."""
+    inside = tuple(slice(max(first, 0), last + 1) for first, last in box)
+    return torch.arange(prod(shape)).view(shape)[inside].flatten()
+
+
+def _around(places: Tensor, shape: tuple[int, ...]) -> Box:
+    """The box around numbered places."""
+    along = torch.unravel_index(places, shape)
+    return tuple((int(it.min()), int(it.max())) for it in along)
