@@ -156,26 +156,29 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
     if not any(isinstance(values[it], Value) for it in node.all_input_nodes):
         return node.target(*args, **kwargs)
-    if not isinstance(node.target, torch._ops.OpOverload):  # of several results, the first
-        if args[1] != 0:
+    if not isinstance(node.target, torch._ops.OpOverload):  # one of several results
+        results, number = args
+        if isinstance(results, Value) and number != 0:
             raise UnknownOperation(f"the second result of {_name(node.args[0])}")
-        return args[0]
+        return results if isinstance(results, Value) else results[number]
     if _name(node) in SAME:
         return args[0]
     names = [it.name for it in node.target._schema.arguments]
     defaults = {it.name: it.default_value for it in node.target._schema.arguments}
     given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-    shape = tuple(_example(node).shape)
     if _name(node) in REORDERING:
-        made = _reordered(node.target, given, shape)
-        if isinstance(made, Value):
-            return made
+        made = _reordered(node.target, given)
     elif _name(node) in LAYERS:
-        made = LAYERS[_name(node)](_name(node), given, shape)
+        made = [LAYERS[_name(node)](_name(node), given, tuple(_example(node).shape))]
     else:
         raise UnknownOperation
-    layers.append(replace(made, **_named(node)))
-    return Value(len(layers) - 1, shape)
+    results = []
+    for result in made:
+        if isinstance(result, Layer):
+            layers.append(replace(result, **_named(node)))
+            result = Value(len(layers) - 1, result.shape)
+        results.append(result)
+    return results if len(results) > 1 else results[0]
 
 
 def _named(node: fx.Node) -> dict[str, Any]:
@@ -355,7 +358,13 @@ def _adaptive_pool(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Laye
     return _pooling(kind, given, shape, sizes)
 
 
-REDUCTIONS = {"mean": "mean", "sum": "sum", "amax": "largest", "amin": "smallest"}
+REDUCTIONS = {
+    "mean": "mean",
+    "sum": "sum",
+    "amax": "largest",
+    "amin": "smallest",
+    "var": "variance",
+}
 
 
 def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
@@ -378,6 +387,8 @@ def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
         else:
             reach.append(Range(next(left)))
     numbers = {"function": REDUCTIONS[name], "reduced": reduced}
+    if name == "var":
+        numbers["correction"] = _or(a.get("correction"), int(a.get("unbiased", True)))
     return Layer("reduction", REDUCTIONS[name], (_of(given, reach),), shape, numbers)
 
 
@@ -487,12 +498,16 @@ SAME = ("alias", "clone", "contiguous", "detach", "lift_fresh_copy", "_to_copy")
 REORDERING = (
     "view", "_unsafe_view", "permute", "transpose", "squeeze", "unsqueeze", "select", "slice",
     "cat", "stack", "expand", "repeat", "flip", "roll", "index", "index_select", "constant_pad_nd",
-    "pixel_shuffle", "pixel_unshuffle",
+    "pixel_shuffle", "pixel_unshuffle", "copy", "split_with_sizes", "split", "chunk", "unbind",
 )  # fmt: skip
 
 
-def _reordered(operation: Callable, a: dict[str, Any], shape: tuple[int, ...]) -> Layer | Value:
-    """Find out what an operation only reorders, by giving it the numbers of their places."""
+def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
+    """Find out what an operation only reorders, by giving it the numbers of their places.
+
+    Returns:
+        Each of its results: a layer, or a value that is there already, in another shape.
+    """
     sources: list[Value] = []
 
     def places(value: Any) -> Any:
@@ -509,18 +524,29 @@ def _reordered(operation: Callable, a: dict[str, Any], shape: tuple[int, ...]) -
     fill = 0.0
     if "pad" in given:
         fill, given["value"] = given["value"], -1.0
-    order = operation(**given).long().flatten().tolist()
-    count = sum(prod(it.shape) for it in sources)
-    is_same = order == list(range(count))
-    if is_same and len(sources) == 1:
-        return Value(sources[0].layer, shape)
-    name = "joined maps" if len(sources) > 1 else operation._schema.name.removeprefix("aten::")
+    results = operation(**given)
     inputs = tuple(Input(it.layer, it.shape) for it in sources)
-    kept = () if is_same else tuple(order)
-    return Layer("order", NAMES.get(name, name), inputs, shape, {"fill": fill}, order=kept)
+    name = "joined maps" if len(sources) > 1 else operation._schema.name.removeprefix("aten::")
+    unchanged = list(range(sum(prod(it.shape) for it in sources)))
+    made = []
+    for result in [results] if isinstance(results, Tensor) else results:
+        order, shape = result.long().flatten().tolist(), tuple(result.shape)
+        if order == unchanged and len(sources) == 1:
+            made.append(Value(sources[0].layer, shape))
+            continue
+        order = () if order == unchanged else tuple(order)
+        numbers = {"fill": fill}
+        made.append(Layer("order", NAMES.get(name, name), inputs, shape, numbers, order=order))
+    return made
 
 
-NAMES = {"constant_pad_nd": "padding", "index": "selection", "slice": "part", "select": "part"}
+NAMES = {
+    "constant_pad_nd": "padding",
+    "index": "selection",
+    "slice": "part",
+    "select": "part",
+    "split_with_sizes": "part",
+}
 
 
 # --- What a pixel depends on --------------------------------------------------------------
@@ -554,13 +580,8 @@ def _before(layer: Layer, box: Box) -> Iterator[tuple[Input, Box | None]]:
     """What part of each input a part of a layer depends on; None if it is none."""
     if layer.operation != "order":
         for given in layer.inputs:
-            yield (
-                given,
-                tuple(
-                    (0, side - 1) if reach is None else _range(reach, *box[reach.dimension])
-                    for side, reach in zip(given.shape, given.reach, strict=True)
-                ),
-            )
+            pairs = zip(given.shape, given.reach, strict=True)
+            yield given, tuple(_range(reach, side, box, layer.shape) for side, reach in pairs)
         return
     places = _places(box, layer.shape)
     if layer.order:
@@ -572,9 +593,20 @@ def _before(layer: Layer, box: Box) -> Iterator[tuple[Input, Box | None]]:
         places = places - count
 
 
-def _range(reach: Range, first: int, last: int) -> tuple[int, int]:
-    start, end = (it // reach.group * reach.step + reach.offset for it in (first, last))
-    return start, end + reach.size - 1
+def _range(reach: Range | None, side: int, box: Box, shape: tuple[int, ...]) -> tuple[int, int]:
+    """What of one dimension of an input, as long as `side`, a part of a layer depends on.
+
+    What of the part is padding sees no pixel, so it counts only where it reaches beyond the rim.
+    """
+    if reach is None:
+        return 0, side - 1
+    dimension, step, offset, size, group = reach
+    inside = [min(max(it, 0), shape[dimension] - 1) for it in box[dimension]]
+    (start, end), (first, last) = (
+        (a // group * step + offset, b // group * step + offset + size - 1)
+        for a, b in (box[dimension], inside)
+    )
+    return start if first <= 0 else first, end if last >= side - 1 else last
 
 
 def _places(box: Box, shape: tuple[int, ...]) -> Tensor:

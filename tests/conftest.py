@@ -49,6 +49,19 @@ def digits(tmp_path_factory):
     return data_dir
 
 
+@pytest.fixture(scope="session")
+def images(digits):
+    """The small data's test images, as the network gets them."""
+    from torchvision import datasets, transforms
+
+    import utils
+    from mnist.dataset import ImageBatches
+
+    data = datasets.MNIST(digits, train=False)
+    transform = transforms.Compose([utils.to_unit_range, utils.normalise])
+    return ImageBatches(data.data.unsqueeze(1), data.targets, transform)
+
+
 @pytest.fixture
 def small_mnist(digits, tmp_path, monkeypatch):
     """A copy of the small data folder whose files count as the whole MNIST.

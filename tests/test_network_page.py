@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch import nn
-from torchvision import datasets, transforms
+from torchvision import transforms
 
 import utils
 from common import UserError, relative
@@ -76,13 +76,6 @@ def shaken(model):
         elif name.endswith("running_var"):
             tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.2)
     return model.eval()
-
-
-@pytest.fixture(scope="module")
-def images(digits):
-    """The small data's test images."""
-    data = datasets.MNIST(digits, train=False)
-    return ImageBatches(data.data.unsqueeze(1), data.targets, TRANSFORM)
 
 
 @pytest.fixture(scope="module")

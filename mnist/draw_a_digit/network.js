@@ -81,7 +81,7 @@ function boxesBefore({ operation, inputs, order, shape }, box) {
     } else {
       before = seen.map((side, dimension) => {
         const range = reach ? reach[dimension] : [dimension, 1, 0, 1, 1];
-        return range ? rangeOf(range, box) : [0, side - 1];
+        return range ? rangeOf(range, side, box, shape) : [0, side - 1];
       });
     }
     if (!before) return [];
@@ -90,10 +90,17 @@ function boxesBefore({ operation, inputs, order, shape }, box) {
   });
 }
 
-/** What of one dimension a box depends on, as `Range` in graph.py says. */
-function rangeOf([dimension, step, offset, size, group], box) {
-  const [first, last] = box[dimension].map((it) => Math.floor(it / group) * step + offset);
-  return [first, last + size - 1];
+/**
+ * What of one dimension of an input, as long as `side`, a box of a layer depends on, as `Range` in
+ * graph.py says. What of the box is padding counts only where it reaches beyond the rim.
+ */
+function rangeOf([dimension, step, offset, size, group], side, box, shape) {
+  const seen = ([first, last]) => [
+    Math.floor(first / group) * step + offset, Math.floor(last / group) * step + offset + size - 1,
+  ];
+  const inside = box[dimension].map((it) => Math.min(Math.max(it, 0), shape[dimension] - 1));
+  const [[start, end], [first, last]] = [seen(box[dimension]), seen(inside)];
+  return [first <= 0 ? start : first, last >= side - 1 ? end : last];
 }
 
 function union(one, other) {

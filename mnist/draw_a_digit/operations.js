@@ -157,9 +157,7 @@ function statistics({ group, epsilon, mean: means, variance: variances }, values
     return { mean: means[map], deviation: Math.sqrt(variances[map] + epsilon) };
   }
   const own = [...values.subarray(number * group, (number + 1) * group)];
-  const centre = mean(own);
-  const variance = mean(own.map((value) => (value - centre) ** 2));
-  return { mean: centre, deviation: Math.sqrt(variance + epsilon) };
+  return { mean: mean(own), deviation: Math.sqrt(squares(own) / group + epsilon) };
 }
 
 /** The learned factor and shift of a norm at a place. */
@@ -207,14 +205,25 @@ function windowOf({ before, kernel, stride, padding, dilation }, values, map, ro
 }
 
 const REDUCTIONS = {
-  mean, sum, largest, smallest: (values) => Math.min(...values),
+  mean: (values) => mean(values),
+  sum,
+  largest,
+  smallest: (values) => Math.min(...values),
+  variance: (values, correction) => squares(values) / (values.length - correction),
 };
 
-function reduce({ function: name, reduced, inputs: [{ shape }], size }, values) {
+/** The sum of the squared differences from the mean. */
+function squares(values) {
+  const centre = mean(values);
+  return sum(values.map((value) => (value - centre) ** 2));
+}
+
+function reduce(layer, values) {
+  const { function: name, reduced, correction, inputs: [{ shape }], size } = layer;
   const kept = shape.map((side, dimension) => (reduced.includes(dimension) ? 1 : side));
   const groups = Array.from({ length: size }, () => []);
   values.forEach((value, index) => groups[spread(index, shape, kept)].push(value));
-  return Float32Array.from(groups, (group) => REDUCTIONS[name](group));
+  return Float32Array.from(groups, (group) => REDUCTIONS[name](group, correction));
 }
 
 /** The place, in an array that has length 1 in some dimensions, that belongs to one in a whole array. */

@@ -1,0 +1,146 @@
+"""Networks as graphs: the page computes and explains what PyTorch does, for all kinds of them."""
+
+import json
+from itertools import count
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
+
+from mnist.graph import cone, export, layers_of
+from mnist.page import write_page
+from mnist.receptive_field import trace
+from tests.networks import NETWORKS
+from tests.test_network_page import TRANSFORM, in_javascript, shaken
+
+SHAPE = (64, 1, 28, 28)
+
+
+# --- Receptive fields, against gradients ----------------------------------------------------
+
+
+def kept_in_scale(model):
+    """Weights above 0, so that no two paths cancel, with a mean of one over the inputs of each."""
+    generator = torch.Generator().manual_seed(0)
+    model = model.double().eval()
+    for module in model.modules():
+        for name, layer in module.named_children():
+            if isinstance(layer, nn.AdaptiveMaxPool2d):  # it would take one pixel in an image
+                setattr(module, name, nn.AdaptiveAvgPool2d(layer.output_size))
+    for name, tensor in model.state_dict().items():
+        if tensor.ndim > 1:
+            random = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
+            tensor.copy_((0.5 + random) / tensor[0].numel())
+        elif tensor.is_floating_point():  # biases and means 0; scales and variances 1
+            tensor.fill_(not name.endswith(("bias", "mean")))
+    return model
+
+
+def seen_by_gradient(model):
+    """For each module that the network itself calls: what its middle pixel depends on."""
+    names = {module: name for name, module in model.named_modules()}
+    inside, outputs = [], []
+
+    def enter(module, _):
+        inside.append(module)
+
+    def leave(module, _, output):
+        inside.pop()
+        if inside == [model] and isinstance(output, Tensor):
+            outputs.append((names[module], output))
+
+    # In each image, a pooling takes another pixel of its window.
+    images = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    images.requires_grad_()
+    with register_module_forward_pre_hook(enter), register_module_forward_hook(leave):
+        model(images)
+    return [(name, sides(images, output)) for name, output in outputs]
+
+
+def sides(images, output):
+    """Height and width of what the numbers in the middle of an output depend on."""
+    middle = (
+        output[:, :, output.shape[2] // 2, output.shape[3] // 2] if output.ndim == 4 else output
+    )
+    weights = 0.5 + torch.rand(middle.shape, generator=torch.Generator().manual_seed(0))
+    (gradient,) = torch.autograd.grad((weights * middle).sum(), images, retain_graph=True)
+    seen = (gradient != 0).any(dim=0).any(dim=0)
+    rows, columns = (seen.any(dim=axis).nonzero().flatten() for axis in (1, 0))
+    return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "one type"])
+def test_receptive_fields_are_those_of_gradients(name):
+    torch.manual_seed(0)
+    model = kept_in_scale(NETWORKS[name]())
+    right = seen_by_gradient(model)
+    traced = trace(model, SHAPE)
+    assert traced
+    for block in traced:
+        while right[0][0] != block.name:  # dropout, and what only reorders numbers
+            right.pop(0)
+        _, sees = right.pop(0)
+        if len(block.shape) == 4 or sees == (28, 28):
+            assert block.sees == sees, block.name
+
+
+# --- The page, in a browser -----------------------------------------------------------------
+
+LOOK = """
+const computed = IMAGES.map((text) => [...computeAll(readImage(text)).at(-1)]);
+const cones = PIXELS.map((pixel) => cone(pixel).map((part) => part && [part.top, part.left,
+  part.height, part.width, ...part.maps]));
+const told = PIXELS.map((pixel) => {
+  setPixel(pixel);
+  return [document.querySelector("#how .total")?.value, valueOf(pixel, state.values)].map(Number);
+});
+return { computed, cones, told };
+"""
+
+
+def pixels_of(layers):
+    """Some pixels of each layer, as the page and as PyTorch number them."""
+    generator = np.random.default_rng(0)
+    for number, layer in enumerate(layers):
+        shape = layer.shape if len(layer.shape) > 2 else (*layer.shape, 1, 1)
+        height, width = shape[-2:]
+        for index in generator.integers(np.prod(layer.shape), size=3):
+            row, column = int(index) // width % height, int(index) % width
+            place = np.unravel_index(int(index), layer.shape)
+            page = {"layer": number, "map": int(index) // (height * width)}
+            yield {**page, "row": row, "column": column}, tuple((int(it), int(it)) for it in place)
+
+
+def part_of(box, shape):
+    """A box as the page has it: top, left, height, width, first and last map."""
+    if len(shape) < 3:
+        box, shape = (*box, (0, 0), (0, 0)), (*shape, 1, 1)
+    *outer, (top, bottom), (left, right) = box
+    maps = [np.ravel_multi_index([it[end] for it in outer], shape[:-2]) for end in (0, 1)]
+    return [top, left, bottom - top + 1, right - left + 1, *map(int, maps)]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_page_computes_and_explains_what_pytorch_does(name, images, tmp_path, look_around):
+    torch.manual_seed(0)
+    model = shaken(NETWORKS[name]())
+    with torch.no_grad():
+        right = model(TRANSFORM(images.images))
+    write_page(tmp_path / "page.html", model, images, right)
+    layers = layers_of(export(model, torch.rand(1, 1, 28, 28)))
+    asked = list(pixels_of(layers))
+    look = LOOK.replace("IMAGES", in_javascript(images.images[:20]))
+    look = look.replace("PIXELS", json.dumps([pixel for pixel, _ in asked]))
+    (found,) = look_around(tmp_path / "page.html", [("pixel=0.0.0.0", look)])
+    np.testing.assert_allclose(found["computed"], right[:20], rtol=0, atol=1e-4)
+    for (pixel, box), parts in zip(asked, found["cones"], strict=True):
+        boxes = cone(layers, pixel["layer"], box)
+        assert {number for number, part in zip(count(), parts) if part} == boxes.keys()
+        for number, part in boxes.items():
+            assert parts[number] == part_of(part, layers[number].shape), (pixel, number)
+    assert all(total == value for total, value in found["told"])
