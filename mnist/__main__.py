@@ -78,7 +78,7 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
     _, data = utils.load_mnist(data_dir, cpu, transform, transform)
     loader = utils.make_loader(data, batch_size=1000)
     write_page(out, model, data, utils.predict(model, cpu, loader).log_probabilities)
-    print(relative(out))
+    print(f"{relative(out)}, {out.stat().st_size / 1e6:.1f} MB")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib as mpl
@@ -127,14 +128,18 @@ def browse(tmp_path_factory):
         pytest.skip("Chromium is not installed")
 
     def open_(
-        page: Path, fragment: str = "", *options: str, budget: int | None = 5000
+        page: Path,
+        fragment: str = "",
+        *options: str,
+        budget: int | None = 5000,
+        address: Callable[[Path], str] = Path.as_uri,
     ) -> tuple[str, list[str]]:
         profile = tmp_path_factory.mktemp("profile")
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
         command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
         if budget is not None:
             command.append(f"--virtual-time-budget={budget}")
-        command += [*options, f"{page.as_uri()}#{fragment}"]
+        command += [*options, f"{address(page)}#{fragment}"]
         done = subprocess.run(command, capture_output=True, timeout=300, check=True)
         logged = done.stderr.decode(errors="replace").splitlines()
         return done.stdout.decode(), [line for line in logged if "CONSOLE" in line]
@@ -146,14 +151,14 @@ def browse(tmp_path_factory):
 def look_around(browse, tmp_path_factory):
     """Go to addresses of a page with a look at each, in one run of the browser; what is seen."""
 
-    def see(page: Path, visits: list[tuple[str, str]], *options: str) -> list:
+    def see(page: Path, visits: list[tuple[str, str]], *options: str, **others: object) -> list:
         written = ",".join(
             f"[{json.dumps(address)}, async () => {{{look}}}]" for address, look in visits
         )
         copy = tmp_path_factory.mktemp("probe") / "page.html"
         script = PROBE.replace("VISITS", written)
         copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
-        document, complaints = browse(copy, "", *options)
+        document, complaints = browse(copy, "", *options, **others)
         assert complaints == []
         return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
 

@@ -92,9 +92,9 @@ function howNorm(pixel, values) {
   const [layer, index] = [NETWORK[pixel.layer], indexOf(pixel)];
   const [before] = inputsOf(pixel.layer, values);
   const { mean: centre, deviation } = statistics(layer, before, index);
-  const { factor, shift } = scaleAt(layer, index);
+  const place = scaleAt(layer, index);
   const formula = ["(", exact(before[index]), " − ", bracketed(centre), ") / ", exact(deviation), " · ",
-    bracketed(factor), " + ", bracketed(shift)];
+    bracketed(layer.factor[place]), " + ", bracketed(layer.shift[place])];
   const name = layer.name[0].toUpperCase() + layer.name.slice(1);
   return [oneLine(`${name} ${NORMS[layer.name]}, then multiplies by a learned factor and adds a learned shift: `, formula, pixel, values)];
 }

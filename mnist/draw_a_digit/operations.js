@@ -13,7 +13,8 @@ const OPERATIONS = {
   "reduction": reduce,
   "pixelwise": ({ function: name, arguments: given }, values) => {
     const compute = PIXELWISE[name];
-    return values.map((value) => compute(value, ...given));
+    const [one, two, three] = given; // spread for each value, they would take most of the time
+    return values.map((value) => compute(value, one, two, three));
   },
   "arithmetic": combine,
   "softmax": (layer, values) => softmax(layer, values, (value, sum) => Math.exp(value - sum)),
@@ -116,10 +117,12 @@ function addTap({ before, height, width, stride, padding, dilation }, sums, valu
   const [down, across] = [y * dilation[0], x * dilation[1]];
   const [top, bottom] = within(0, down, height, before.height);
   const [left, right] = within(1, across, width, before.width);
+  const step = stride[1];
   for (let row = top; row <= bottom; row++) {
     const start = (row * stride[0] + down - padding[0]) * before.width + across - padding[1];
+    const own = row * width;
     for (let column = left; column <= right; column++) {
-      sums[row * width + column] += weight * values[start + column * stride[1]];
+      sums[own + column] += weight * values[start + column * step];
     }
   }
 }
@@ -142,8 +145,8 @@ function normalise(layer, values) {
   for (let start = 0; start < values.length; start += layer.group) {
     const { mean, deviation } = statistics(layer, values, start);
     for (let index = start; index < start + layer.group; index++) {
-      const { factor, shift } = scaleAt(layer, index);
-      output[index] = ((values[index] - mean) / deviation) * factor + shift;
+      const place = scaleAt(layer, index);
+      output[index] = ((values[index] - mean) / deviation) * layer.factor[place] + layer.shift[place];
     }
   }
   return output;
@@ -160,10 +163,9 @@ function statistics({ group, epsilon, mean: means, variance: variances }, values
   return { mean: mean(own), deviation: Math.sqrt(squares(own) / group + epsilon) };
 }
 
-/** The learned factor and shift of a norm at a place. */
-function scaleAt({ each, factor, shift }, index) {
-  const place = Math.floor(index / each) % factor.length;
-  return { factor: factor[place], shift: shift[place] };
+/** Which of the learned factors and shifts of a norm belong to a place. */
+function scaleAt({ each, factor }, index) {
+  return Math.floor(index / each) % factor.length;
 }
 
 function pool(layer, values, summary) {
