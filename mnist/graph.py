@@ -526,7 +526,7 @@ def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
         fill, given["value"] = given["value"], -1.0
     results = operation(**given)
     inputs = tuple(Input(it.layer, it.shape) for it in sources)
-    name = "joined maps" if len(sources) > 1 else operation._schema.name.removeprefix("aten::")
+    name = operation._schema.name.removeprefix("aten::")
     unchanged = list(range(sum(prod(it.shape) for it in sources)))
     made = []
     for result in [results] if isinstance(results, Tensor) else results:
@@ -534,18 +534,22 @@ def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
         if order == unchanged and len(sources) == 1:
             made.append(Value(sources[0].layer, shape))
             continue
+        if len(sources) > 1:
+            kind = "joined maps"
+        else:
+            kind = "padding" if len(order) > len(unchanged) else NAMES.get(name, name)
         order = () if order == unchanged else tuple(order)
-        numbers = {"fill": fill}
-        made.append(Layer("order", NAMES.get(name, name), inputs, shape, numbers, order=order))
+        made.append(Layer("order", kind, inputs, shape, {"fill": fill}, order=order))
     return made
 
 
 NAMES = {
-    "constant_pad_nd": "padding",
-    "index": "selection",
     "slice": "part",
     "select": "part",
     "split_with_sizes": "part",
+    "index": "selection",
+    "permute": "another order",
+    "flip": "mirrored",
 }
 
 
