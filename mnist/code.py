@@ -9,15 +9,26 @@ network and the images as they are when the training begins, whatever made them 
 import ast
 import difflib
 import hashlib
+import logging
 import re
 import sys
 import tokenize
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+    MutableSet,
+    Sequence,
+    Set,
+)
+from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from pathlib import Path
 from symtable import SymbolTable, symtable
-from types import CodeType, ModuleType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +36,10 @@ import torch
 from IPython import get_ipython
 from IPython.core.inputtransformer2 import TransformerManager
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader, Dataset
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("mnist", "common")  # they stand behind every run and are not what a learner changes
@@ -54,9 +67,11 @@ def own_modules() -> list[ModuleType]:
     """The modules that were imported from the project, tools and installed packages left out."""
     found = []
     for name, module in list(sys.modules.items()):
+        if name in ("__main__", "__mp_main__") or not isinstance(module, ModuleType):
+            continue
         held = vars(module)  # a folder of modules without __init__.py has a path, but no file
-        places = filter(None, [held.get("__file__"), *held.get("__path__", [])])
-        if name not in ("__main__", "__mp_main__") and any(map(_is_own, places)):
+        places = filter(None, [held.get("__file__"), *(held.get("__path__") or [])])
+        if any(map(_is_own, places)):
             found.append(module)
     return found
 
@@ -64,6 +79,8 @@ def own_modules() -> list[ModuleType]:
 def _is_own(place: str) -> bool:
     path = Path(place).resolve()
     inside = path.is_relative_to(ROOT) and "site-packages" not in path.parts
+    installed = [Path(it) for it in (sys.prefix, sys.base_prefix) if it != str(ROOT)]
+    inside = inside and not any(map(path.is_relative_to, installed))
     return inside and path.relative_to(ROOT).parts[:1] not in [(tool,) for tool in TOOLS]
 
 
@@ -83,17 +100,18 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
         The text of each file by its path in the project, and of the notebook's or the script's
         lines under the name `LINES`.
     """
-    script = Path(getattr(sys.modules["__main__"], "__file__", ""))
     shell = get_ipython()
-    if script.is_file():
-        cells = [_read(script)]
+    if _SCRIPT:
+        cells = [_SCRIPT]
     else:
-        cells = shell.user_ns["In"] if shell else [_without_file()]
+        cells = shell.history_manager.input_hist_raw if shell else [_without_file()]
     code = {LINES: "\n".join(relevant_lines(cells, settings)) + "\n"}
     for module in own_modules():
-        if file := vars(module).get("__file__"):
-            name = Path(file).resolve().relative_to(ROOT).as_posix()
-            code[name] = _texts.setdefault(file, _read(Path(file)))
+        file = vars(module).get("__file__") or ""
+        if file.endswith(".py"):
+            if file not in _texts:
+                _texts[file] = _read(Path(file))
+            code[Path(file).resolve().relative_to(ROOT).as_posix()] = _texts[file]
     return code
 
 
@@ -102,12 +120,21 @@ def _without_file() -> str:
     frame = sys._getframe()
     while frame.f_back:
         frame = frame.f_back
-    return f"digest = {_digest(_described(frame.f_code))!r}"
+    return f"digest = {_digest(_described(frame.f_code, {}))!r}"
 
 
 def _read(file: Path) -> str:
     with tokenize.open(file) as text:  # in its own encoding, without a byte-order mark
         return text.read()
+
+
+def _script() -> str:
+    """The text of the script that was started; empty in a notebook, or if it has no file."""
+    file = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    return _read(file) if file.is_file() and file.suffix == ".py" else ""
+
+
+_SCRIPT = _script()  # as it is now: it may be edited while it runs
 
 
 # --- The lines of a notebook that count ---------------------------------------------------
@@ -194,11 +221,17 @@ def needed(nodes: Sequence[ast.stmt], after: set[str]) -> set[str]:
     return after
 
 
+CHANGING = {"sort"}.union(*map(dir, (MutableSequence, MutableMapping, MutableSet))).difference(
+    *map(dir, (Sequence, Mapping, Set))
+)
+
+
 class Effects(NamedTuple):
     """The names that a statement sets, whose objects it changes, and that it uses.
 
-    An object is changed by its attributes, by its items, or by a method in place, whose name ends
-    in `_` as PyTorch has it. `seeds` are the functions called whose names speak of a seed.
+    An object is changed by its attributes, by its items, by a method of Python's lists, dicts and
+    sets, or by one in place, whose name ends in `_` as PyTorch has it. `seeds` are the functions
+    called whose names speak of a seed.
     """
 
     sets: set[str]
@@ -225,81 +258,143 @@ def effects(node: ast.stmt) -> Effects:
 
     look(symtable(ast.unparse(node), LINES, "exec"), False)
     for part in ast.walk(node):
-        if isinstance(part, ast.Call) and re.fullmatch(r"[\w.]*seed\w*", ast.unparse(part.func)):
-            found.seeds.add(ast.unparse(part.func))
+        if isinstance(part, ast.Call):
+            function = ast.unparse(part.func)
+            if re.fullmatch(r"[\w.]*seed\w*", function):
+                found.seeds.add(function)
+            if function in ("setattr", "delattr"):
+                found.changes.update(_names(part.args[0]))
+            if isinstance(part.func, ast.Attribute) and part.func.attr in CHANGING:
+                found.changes.update(_names(part.func.value))
         if isinstance(part, ast.AugAssign) and isinstance(part.target, ast.Name):
             found.uses.add(part.target.id)
         if isinstance(part, (ast.Attribute, ast.Subscript)):
             name = getattr(part, "attr", "")
             in_place = name.endswith("_") and not name.endswith("__")
             if in_place or not isinstance(part.ctx, ast.Load):
-                found.changes.add(re.match(r"\w*", ast.unparse(part))[0])
+                found.changes.update(_names(part.value))
     return found
 
 
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
 def is_seeded(lines: str) -> bool:
-    """Whether a notebook's lines call a function whose name speaks of a seed."""
-    return any(effects(node).seeds for node in statements(lines))
+    """Whether a notebook's lines set the seed of PyTorch's weights, as far as names tell."""
+    seeds = set().union(*(effects(node).seeds for node in statements(lines)))
+    others = re.compile(r"(np|numpy)\.random\.seed|random\.seed|(?!torch\.)\w+\.manual_seed")
+    return not all(map(others.fullmatch, seeds))
 
 
 # --- The network, its optimizer and the images --------------------------------------------
 
 
 def objects(
-    model: nn.Module, optimizer: Optimizer, loaders: Mapping[str, DataLoader]
+    model: nn.Module,
+    optimizer: Optimizer,
+    scheduler: LRScheduler | None,
+    loaders: Mapping[str, DataLoader],
 ) -> dict[str, str]:
-    """Give digests of a network, its weights, its optimizer and the images behind each loader."""
+    """Give digests of all that a training begins with, by name.
+
+    That is the network, its weights, its optimizer and schedule, and for each loader the images
+    behind it, with how they are put into batches.
+    """
     groups = [group | {"params": len(group["params"])} for group in optimizer.param_groups]
+    schedule = {**vars(scheduler), "optimizer": None} if scheduler else {}
     found = {
         "the network": [repr(model), *map(_make, model.modules())],
         "the starting weights": list(model.parameters()),
         "the optimizer": [type(optimizer), *groups],
+        "the schedule": [type(scheduler), schedule],
     }
-    found |= {name: loader.dataset for name, loader in loaders.items()}
-    return {name: _digest(_described(value)) for name, value in found.items()}
+    for name, it in loaders.items():
+        sampling = [type(it.sampler), getattr(it.sampler, "batch_size", 0), it.drop_last]
+        found[name] = [it.dataset, len(it), it.batch_size, sampling, it.collate_fn]
+    return {name: _digest(_described(value, {})) for name, value in found.items()}
 
 
 def _make(layer: nn.Module) -> list[Any]:
-    """What a layer is beside its weights: its options, its hooks, and what of it is frozen."""
-    held, plain = vars(layer), (bool, int, float, str)
+    """What a layer is beside its weights: its options, its hooks, and what of it is frozen.
+
+    What batch norm counts in training changes with every look at the network, and is left out.
+    """
+    held, plain = vars(layer), (bool, int, float, str, tuple, FunctionType, BuiltinFunctionType)
     options = {name: it for name, it in held.items() if type(it) in plain and name != "training"}
     hooks = [list(it.values()) for name, it in held.items() if name.endswith("_hooks")]
+    buffers = {} if isinstance(layer, _NormBase) else dict(layer.named_buffers(recurse=False))
     weights = layer.named_parameters(recurse=False)
-    return [options, hooks, [(name, *it.shape, it.requires_grad) for name, it in weights]]
+    return [options, hooks, buffers, [(name, *it.shape, it.requires_grad) for name, it in weights]]
 
 
-def _described(value: Any, within: tuple[int, ...] = ()) -> str:
+LONG = 100  # letters, from which a description is replaced by its digest
+
+
+def _described(value: Any, known: dict[int, tuple[Any, str]]) -> str:
     """Describe a value by its content: an array by its numbers, a function by its bytecode.
 
-    An attribute of the name `root` is left out: it says where a data set is kept.
+    Of what cannot be looked into, the type is all that counts.
+
+    Args:
+        known: what was described already, by `id`: kept alive, so that no other gets its `id`.
     """
-    if id(value) in within:
-        return "itself"
+    if id(value) not in known:
+        known[id(value)] = value, "itself"  # while it is being described
+        try:
+            text = _content(value, lambda it: _described(it, known))
+        except Exception:  # of objects of any kind, anything is raised
+            text = f"a {type(value).__qualname__}"
+        known[id(value)] = value, text if len(text) < LONG else _digest(text)
+    return known[id(value)][1]
 
+
+def _content(value: Any, describe: Callable[[Any], str]) -> str:
     def each(values: Iterable[Any]) -> list[str]:
-        return [_described(it, (*within, id(value))) for it in values]
+        return [describe(it) for it in values]
 
-    if hasattr(value, "__array_interface__"):  # an array, or an image of PIL
-        array = np.ascontiguousarray(value)
-        value = array.tolist() if array.dtype == object else torch.tensor(array)
     if isinstance(value, Tensor):
-        content = value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-        return f"{tuple(value.shape)} {value.dtype} {hashlib.md5(content).hexdigest()}"
+        value = value.detach().cpu().contiguous()
+        value = value.view(torch.uint8).numpy() if value.ndim else value.numpy()
+    if hasattr(type(value), "__array_interface__") or _is_table(value):  # such as a PIL image
+        value = np.asarray(value)
+        if value.dtype != object:
+            return f"{value.shape} {value.dtype} {hashlib.md5(value.tobytes()).hexdigest()}"
+        value = value.tolist()
     if isinstance(value, Mapping):
         return f"{each(value)} {each(value.values())}"
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, range)):
         return str(each(value))
-    if isinstance(value, (set, frozenset)):
+    if isinstance(value, Set):
         return str(sorted(each(value)))
     if isinstance(value, CodeType):
         return str([value.co_code, value.co_names, *each(value.co_consts)])
-    if hasattr(value, "__code__"):
-        kept = [cell.cell_contents for cell in value.__closure__ or ()]
-        return str(each([value.__qualname__, value.__code__, value.__defaults__, kept]))
-    if not isinstance(value, (type, ModuleType)) and getattr(value, "__dict__", None):
-        kept = {name: it for name, it in vars(value).items() if name != "root"}
-        return f"{type(value).__qualname__} {each([kept])}"
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    if isinstance(value, partial):
+        return str(each([value.func, value.args, value.keywords]))
+    if isinstance(value, MethodType):
+        return str(each([value.__self__, value.__func__]))
+    if isinstance(value, FunctionType):
+        held = [cell.cell_contents for cell in value.__closure__ or ()]
+        defaults = [value.__defaults__, value.__kwdefaults__]
+        return str(each([value.__qualname__, value.__code__, defaults, held]))
+    if isinstance(value, (type, ModuleType, logging.Logger)):
+        return repr(value)
+    held = {**getattr(value, "__dict__", {})}
+    for kind in type(value).__mro__:
+        slots = getattr(kind, "__slots__", ())
+        held |= {it: getattr(value, it) for it in slots if hasattr(value, it)}
+    if isinstance(value, Dataset):
+        held.pop("root", None)  # where it is kept
+    plain = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) if not held else ""
+    return f"{type(value).__qualname__} {each([held])} {plain}"
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a value is a long list of numbers, or of lists of them: as an array, it is quick."""
+    is_long = isinstance(value, list) and len(value) > LONG
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return is_long and isinstance(value, (int, float))
 
 
 def _digest(text: str) -> str:
@@ -346,7 +441,12 @@ def bare(text: str) -> list[str]:
     """The lines of code without comments, docstrings and formatting; as they are if no Python."""
     try:
         tree = ast.parse(text)
-    except SyntaxError:  # such as that of a newer version
+    except (
+        SyntaxError,
+        ValueError,
+        MemoryError,
+        RecursionError,
+    ):  # such as that of a newer version
         return text.splitlines()
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, *_DEFINES)) and ast.get_docstring(node) is not None:

@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from common import write_whole
 from mnist import code
@@ -105,6 +108,19 @@ def _shown(value: Any) -> str:
     return "none" if value in ("", None) else str(value)
 
 
+def as_kept(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings as they are when they are read again."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, (set, frozenset)):
+            return sorted(map(str, value))
+        return re.sub(r" at 0x[0-9a-fA-F]+", "", str(value))
+
+    return json.loads(json.dumps(settings, default=plain), parse_constant=str)
+
+
 def write_start(folder: Path, run: StoredRun) -> None:
     """Write what a run begins with: `settings.json`, and its code below `code/`."""
     for name, text in run.code.items():
@@ -123,7 +139,7 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
     for file in sorted(files, key=lambda file: int(file.parent.name)):
         folder, history = file.parent, file.parent / "history.csv"
         try:
-            content = json.loads(file.read_bytes())
+            content = json.loads(file.read_bytes(), parse_constant=str)
             texts = {
                 it.relative_to(folder / "code").as_posix(): it.read_text(encoding="utf-8")
                 for it in sorted((folder / "code").rglob("*.py"))
@@ -132,7 +148,7 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
             settings, objects = dict(content["settings"]), dict(content["objects"])
             settings["epochs"] = int(settings["epochs"])
             run = StoredRun(folder, settings, objects, int(content["parameters"]), texts, rows)
-        except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
+        except Exception as error:  # whatever was done to the files
             print(f"{folder} is left out: it cannot be read ({error})")
         else:
             runs.append(run)

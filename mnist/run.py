@@ -1,7 +1,7 @@
 """A run: its folder, its epochs, what is saved after each, and how it goes on after a stop."""
 
+import copy
 import hashlib
-import json
 import random
 import sys
 import time
@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils._pytree import tree_map
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader, IterableDataset, SequentialSampler
 from tqdm import tqdm
 
 from common import UserError, print_utf8, write_whole
@@ -31,6 +31,7 @@ from mnist.history import (
     LOG_HEADER,
     Epoch,
     StoredRun,
+    as_kept,
     log_line,
     read_runs,
     save_history,
@@ -75,9 +76,10 @@ class Run:
         precision: the type for the forward pass in training, which a resumed run keeps.
 
     Raises:
-        UserError: if the network was trained before, or the folder cannot be written; within, with
-            the number of epochs that were saved, if training ends in one (`LearnsNothing`), if
-            something cannot be written, or if it is stopped by hand before an epoch was saved.
+        UserError: if the network was trained before, a loader has no length, or the folder cannot
+            be written; within, with the number of epochs that were saved, if training ends in one
+            (`LearnsNothing`), if something cannot be written, or if it is stopped by hand before
+            an epoch was saved.
     """
 
     def __init__(
@@ -96,6 +98,9 @@ class Run:
         self.model, self.optimizer, self.test_loader = model, optimizer, test_loader
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, **more}
         self.parts = {name: it for name, it in parts.items() if hasattr(it, "state_dict")}
+        for loader in (train_loader, test_loader):
+            if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+                raise UserError("a run needs a DataLoader over a data set that has a length")
         self.order = order_of(train_loader)
         if self.order is not None:  # a look at a batch has moved it
             self.order.manual_seed(self.order.initial_seed())
@@ -118,13 +123,17 @@ class Run:
     def _find_folder(self, settings: dict[str, Any], train_loader: DataLoader) -> None:
         deciding = {name: value for name, value in settings.items() if name not in PLACES}
         loaders = {"the training data": train_loader, "the test data": self.test_loader}
-        self.start = code.objects(self.model, self.optimizer, loaders)
+        self.start = code.objects(self.model, self.optimizer, self.parts.get("scheduler"), loaders)
         # Where the training cell alone runs again, these are as the last training left them.
         self.start |= _starts.get(self.model, {})
         if settings["weights"]:
             digest = hashlib.md5(Path(settings["weights"]).read_bytes()).hexdigest()
-            deciding["weights"] += f" (md5 {digest[:8]})"
-        deciding = json.loads(json.dumps(deciding, default=str))  # as they are when read again
+            deciding["weights"] = f"{settings['weights']} (md5 {digest[:8]})"
+        if "__file__" in vars(sys.modules["__main__"]) and sys.argv[1:]:
+            deciding["arguments"] = sys.argv[1:]
+        if more := sorted(self.parts.keys() - {"model", "optimizer", "scheduler"}):
+            deciding["parts"] = more
+        deciding = as_kept(deciding)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         texts = code.collect(settings)
         if not code.is_seeded(texts[code.LINES]):  # each start has its own weights
@@ -140,7 +149,8 @@ class Run:
             self.lock.release()
         if self.total and self.model in _starts:
             raise UserError("this network has been trained already: run all cells from the top")
-        self._lock(_begin(output_dir, new))
+        while not self._lock(_begin(output_dir, new)):
+            pass  # another process, started at the same time, has taken it up
         changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
         print(f"run {self.folder.name}, in {self.folder}{changes}")
 
@@ -266,8 +276,7 @@ class Run:
             self.ended = ended
             return  # what was saved is better
         state = {
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
-            "random": {name: take() for name, (take, _) in self._random_numbers().items()},
+            **self._state(),
             "history": [vars(row) for row in self.history],
             "computed_in": self.computed_in,
             "ended": ended,
@@ -285,17 +294,32 @@ class Run:
         path = self.folder / "checkpoint.pt"
         state = torch.load(path, map_location="cpu", weights_only=True)
         history = [Epoch(**row) for row in state["history"]]
+        before = copy.deepcopy(self._state())
+        try:
+            self._put_back(state)
+        except Exception:
+            self._put_back(before)
+            raise
+        self.history, self.saved, self.ended = history, len(history), state["ended"]
+        self.computed_in = state["computed_in"]
+        self._remember_start()
+
+    def _state(self) -> dict[str, dict[str, Any]]:
+        """The state of all that a training changes, and of the random numbers."""
+        return {
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "random": {name: take() for name, (take, _) in self._random_numbers().items()},
+        }
+
+    def _put_back(self, state: dict[str, dict[str, Any]]) -> None:
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         for name, (_, put_back) in self._random_numbers().items():
             if name in state["random"]:
                 put_back(state["random"][name])
-        self.history, self.saved, self.ended = history, len(history), state["ended"]
-        self.computed_in = state["computed_in"]
-        self._remember_start()
 
     def _remember_start(self) -> None:
-        changed = self.start.keys() & {"the starting weights", "the optimizer"}
+        changed = self.start.keys() & {"the starting weights", "the optimizer", "the schedule"}
         _starts[self.model] = {name: self.start[name] for name in changed}
 
     def _random_numbers(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:

@@ -1,10 +1,11 @@
 """The code that a result depends on: which lines and files count, and how a change is named."""
 
 import importlib
-import sys
+import logging
 import time
+from collections import deque
 from functools import partial
-from types import ModuleType
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,9 @@ def test_a_look_does_not_count(look):
         ("\n%%time\ndata = clean(data)", 6),
         ("if a:\n    data = 3\nelse:\n    data = 4", 6),
         ("(model := torch.compile(model))", 6),
+        ("data.update(x=3)", 6),
+        ("setattr(Net, 'forward', None)", 5),
+        ("type(model).forward = None", 6),
     ],
 )
 def test_what_changes_something_that_training_uses_counts(line, before):
@@ -90,6 +94,15 @@ def test_what_changes_something_that_training_uses_counts(line, before):
 def test_a_line_that_is_changed_in_place_later_counts_too():
     cells = [*NOTEBOOK[:4], "strength *= 2", *NOTEBOOK[4:]]
     assert "strength = 0.5" in lines(cells)
+
+
+@pytest.mark.parametrize(
+    ("seeding", "seeded"),
+    [("torch.manual_seed(1)", True), ("seed_everything(1)", True), ("np.random.seed(1)", False),
+     ("g.manual_seed(1)", False), ("random.seed(1)", False), ("x = 1", False)],
+)  # fmt: skip
+def test_only_seeds_of_pytorch_decide_the_weights(seeding, seeded):
+    assert code.is_seeded(seeding) is seeded
 
 
 def test_values_of_settings_are_left_to_the_settings_until_they_are_checked():
@@ -158,8 +171,9 @@ def project(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(code, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    shell = type("Shell", (), {"user_ns": {"In": NOTEBOOK}})
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    history = SimpleNamespace(input_hist_raw=NOTEBOOK)
+    shell = SimpleNamespace(history_manager=history)
+    monkeypatch.setattr(code, "_SCRIPT", "")
     monkeypatch.setattr(code, "get_ipython", lambda: shell)
     yield tmp_path
     code.forget_imports()
@@ -178,8 +192,7 @@ def test_the_project_s_files_that_were_imported_count(project):
 
 
 def test_a_script_counts_as_a_whole(project, monkeypatch):
-    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
-    sys.modules["__main__"].__file__ = str(project / "train.py")
+    monkeypatch.setattr(code, "_SCRIPT", (project / "train.py").read_text())
     import nets  # noqa: F401
 
     found = code.collect(SETTINGS)
@@ -230,14 +243,22 @@ def test_code_that_this_python_does_not_know_is_compared_as_it_is():
 # --- The network, its optimizer and the images --------------------------------------------
 
 
-def built(change=lambda model, data, optimizer: None, transform=float):
+def built(change=lambda *_: None, transform=float, step=1, batch_size=2):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.Dropout(0.1))
     data = ImageBatches(torch.zeros(4, 1, 28, 28), torch.arange(4), Compose([transform]))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     change(model, data, optimizer)
-    loader = DataLoader(Subset(data, [0, 1, 2, 3]), batch_size=2)
-    return code.objects(model, optimizer, {"the training data": loader})
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, step)
+    loader = DataLoader(Subset(data, [0, 1, 2, 3]), batch_size)
+    return code.objects(model, optimizer, schedule, {"the training data": loader})
+
+
+class Slots:
+    __slots__ = ("amount",)
+
+    def __init__(self, amount):
+        self.amount = amount
 
 
 class Shift:
@@ -262,12 +283,29 @@ class Shift:
         (lambda model, data, _: model[0].register_forward_pre_hook(print), "the network"),
         (lambda model, data, _: model[0].weight.data.mul_(2), "the starting weights"),
         (lambda model, data, _: model.apply(halve), "the starting weights"),
-        (lambda model, data, it: it.param_groups[0].update(lr=0.2), "the optimizer"),
+        (lambda model, data, _: model.register_buffer("mask", torch.ones(2)), "the network"),
+        (lambda model, data, _: setattr(model, "act", torch.relu), "the network"),
     ],
 )
 def test_whatever_changes_what_training_begins_with_is_noticed(change, named):
-    before, after = built(), built(change)
-    assert [name for name in before if before[name] != after[name]] == [named]
+    assert changed(built(), built(change)) == [named]
+
+
+def test_an_optimizer_changed_by_another_name_is_noticed():
+    def change(model, data, optimizer):
+        for group in optimizer.param_groups:
+            group["momentum"] = 0.5
+
+    assert changed(built(), built(change)) == ["the optimizer"]
+
+
+def test_schedules_and_batches_are_compared():
+    assert changed(built(), built(step=2)) == ["the schedule"]
+    assert changed(built(), built(batch_size=4)) == ["the training data"]
+
+
+def changed(before, after):
+    return [name for name in before if before[name] != after[name]]
 
 
 def halve(layer):
@@ -288,6 +326,12 @@ def halve(layer):
         (lambda: Image.new("L", (4, 4), 1), lambda: Image.new("L", (4, 4), 2)),
         (lambda: np.array([None, 1]), lambda: np.array([None, 2])),
         (lambda: torch.float32, lambda: torch.float64),
+        (lambda: np.array(["a"]), lambda: np.array(["b"])),
+        (lambda: Shift(1).__init__, lambda: Shift(2).__init__),
+        (lambda: deque([torch.zeros(3)]), lambda: deque([torch.ones(3)])),
+        (lambda: Slots(1), lambda: Slots(2)),
+        (lambda: [[1.0] * 50] * 200, lambda: [[1.0] * 50] * 199 + [[2.0] * 50]),
+        (lambda: partial(lambda x: x + 1), lambda: partial(lambda x: x + 2)),
     ],
 )
 def test_values_are_described_by_their_content(one, other):
@@ -306,6 +350,35 @@ def test_what_holds_itself_is_described():
     it = Shift(1)
     it.amount = it
     assert built(transform=it) != built(transform=Shift(1))
+
+
+class Getter(dict):
+    __getattr__ = dict.get
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: logging.getLogger("a.b"), lambda: Getter(a=1), lambda: nested(30), lambda: deep(900)],
+)
+def test_whatever_a_data_set_holds_is_described_in_no_time(make):
+    began = time.perf_counter()
+    assert built(transform=Shift(make())) == built(transform=Shift(make()))
+    assert time.perf_counter() - began < 5
+
+
+def nested(depth):
+    """Lists whose parts are shared: written out, there would be two to the power of depth."""
+    it = [1]
+    for _ in range(depth):
+        it = [it, it]
+    return it
+
+
+def deep(depth):
+    it = Shift(1)
+    for _ in range(depth):
+        it = Shift(it)
+    return it
 
 
 def test_long_lists_are_described_in_no_time():

@@ -191,11 +191,13 @@ SPOILT = [
     {"settings": {}, "objects": {}, "parameters": 1},
     {"settings": {"epochs": 1}, "objects": 3, "parameters": 1},
     {"settings": {"epochs": 1}, "objects": {}, "parameters": None},
+    {"settings": {"epochs": float("inf")}, "objects": {}, "parameters": 1},
 ]
 
 
 @pytest.mark.parametrize(
-    "content", [b"{", b"{}", b"[]", b"\xff", *(json.dumps(it).encode() for it in SPOILT)]
+    "content",
+    [b"{", b"{}", b"[]", b"\xff", b"[" * 100_000, *(json.dumps(it).encode() for it in SPOILT)],
 )
 def test_a_run_whose_settings_were_spoilt_is_named_and_left_out(
     content, small_mnist, finished, capsys
@@ -205,6 +207,43 @@ def test_a_run_whose_settings_were_spoilt_is_named_and_left_out(
     run.fit()
     assert run.folder == finished / "2"
     assert f"{finished / '1'} is left out" in capsys.readouterr().out
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_new_run_as_it_was_made(
+    small_mnist, finished, capsys
+):
+    path = finished / "1" / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    state["parts"]["optimizer"]["param_groups"] = []
+    torch.save(state, path)
+    run = TrainingRun(small_mnist, finished)
+    before = run.weights()
+    parts = (run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    with Run(run.settings, run.model, *parts) as new:
+        assert torch.equal(run.weights(), before)
+        new.ended = True
+    assert "is damaged" in capsys.readouterr().out
+    assert new.folder.name == "2"
+
+
+def test_further_parts_are_a_difference_and_no_damage(small_mnist, finished, capsys):
+    run = TrainingRun(small_mnist, finished)
+    average = torch.optim.swa_utils.AveragedModel(run.model)
+    parts = (run.optimizer, run.scheduler, run.train_loader, run.test_loader)
+    with Run(run.settings, run.model, *parts, average=average) as new:
+        new.ended = True
+    out = capsys.readouterr().out
+    assert "damaged" not in out
+    assert "run 2" in out
+    assert "average" in out
+
+
+def test_loaders_without_a_length_are_named(small_mnist, tmp_path):
+    run = TrainingRun(small_mnist, tmp_path)
+    run.train_loader = [next(iter(run.train_loader))]
+    parts = (run.model, run.optimizer, None, run.train_loader, run.test_loader)
+    with pytest.raises(UserError, match="DataLoader"):
+        Run(run.settings, *parts)
 
 
 def test_a_run_killed_before_its_first_epoch_keeps_its_folder(small_mnist, tmp_path):
@@ -672,7 +711,8 @@ def test_this_process_takes_a_folder_again_that_it_has_not_let_go_of(small_mnist
 def test_settings_are_compared_as_they_are_kept(small_mnist, finished):
     for _ in range(2):
         run = TrainingRun(small_mnist, finished)
-        run.settings |= {"betas": (0.9, 0.99), "device": CPU}
+        run.settings |= {"betas": (0.9, 0.99), "device": CPU, "act": lambda x: x, "k": np.int64(1)}
+        run.settings |= {"nan": float("nan"), "tags": {"a", "b", "c"}}
         run.fit()
     assert run.folder.name == "2"
 

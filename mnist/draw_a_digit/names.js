@@ -28,7 +28,7 @@ function hintOf(layer) {
   const spaced = NETWORK[layer].dilation?.some((it) => it > 1) ? " spaced" : "";
   const pixels = kernel && product(kernel) === 1 ? "one pixel" : kernel && `${times(...kernel)}${spaced} pixels`;
   const isOne = height * width === 1;
-  const source = { 1: "every map", [before.maps]: "one map" }[groups] ?? `${before.maps / groups} maps`;
+  const source = groups === 1 ? "every map" : groups === before.maps ? "one map" : `${before.maps / groups} maps`;
   const hints = {
     "convolution": ofDigits ? "one map for each digit: where it is seen"
       : `weighted sum of ${pixels} of ${source} of the layer before`,
