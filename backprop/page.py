@@ -22,7 +22,7 @@ from backprop.network import (
 from common import UserError
 from common.page import assemble
 
-TEMPLATE = Path(__file__).with_name("page.html")
+TEMPLATE = Path(__file__).parent / "step_by_step" / "page.html"
 MOST_STEPS = 1000  # that the page computes
 
 # A row in JavaScript, and one that leaves gaps for the numbers.
