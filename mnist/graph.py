@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export.graph_signature import InputKind
+from torch.export.graph_signature import InputKind, OutputKind
 
 from common import UserError
 
 
 class Range(NamedTuple):
-    """Which part of one dimension of an input a range of an output depends on.
+    """Which part of one dimension of an input an output depends on.
 
-    Positions `first` to `last` of the output's `dimension`, in groups of `group`, depend on
-    `first // group * step + offset` to `last // group * step + offset + size - 1`.
+    Place k of the output's `dimension`, in groups of `group`, depends on `size` places of the
+    input: k // group * step + offset, and those that follow at a distance of `dilation`.
     """
 
     dimension: int
@@ -26,6 +26,7 @@ class Range(NamedTuple):
     offset: int = 0
     size: int = 1
     group: int = 1
+    dilation: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def export(model: nn.Module, image: Tensor) -> torch.export.ExportedProgram:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            return torch.export.export(model, (image,)).run_decompositions(table)
+            return torch.export.export(model, (image,), strict=False).run_decompositions(table)
     except Exception as error:  # of what Python may do in a forward, anything is raised
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"torch.export fails with {type(error).__name__}: {reason}") from None
@@ -114,7 +115,8 @@ def layers_of(exported: torch.export.ExportedProgram) -> list[Layer]:
     layers, values, unknown = [], {}, {}
     for node in exported.graph.nodes:
         if node.op == "output":
-            (result,) = node.args[0]
+            outputs = zip(exported.graph_signature.output_specs, node.args[0], strict=True)
+            result = next(it for spec, it in outputs if spec.kind == OutputKind.USER_OUTPUT)
         elif node.op == "placeholder":
             values[node] = _given(exported, node)
             if isinstance(values[node], Value):
@@ -124,12 +126,22 @@ def layers_of(exported: torch.export.ExportedProgram) -> list[Layer]:
                 values[node] = _computed(node, values, layers)
             except UnknownOperation as error:
                 unknown[str(error) or _name(node)] = None
-                values[node] = Value(0, tuple(_example(node).shape))
+                values[node] = Value(0, tuple(getattr(_example(node), "shape", ())))
     if unknown:
         raise UserError(f"it has operations that the page does not know: {', '.join(unknown)}")
     if not isinstance(values[result], Value):
         raise UserError("the network's answer does not depend on the image")
     return _needed(layers, values[result].layer)
+
+
+def shapes_of_calls(
+    exported: torch.export.ExportedProgram,
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """The shape of what each module that the network itself calls gives, as in `Layer.call`."""
+    nodes = [it for it in exported.graph.nodes if it.meta.get("val") is not None]
+    return {
+        _named(it)["call"]: tuple(_example(it).shape) for it in nodes if it.op == "call_function"
+    }
 
 
 def _given(exported: torch.export.ExportedProgram, node: fx.Node) -> Any:
@@ -161,17 +173,24 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
         if isinstance(results, Value) and number != 0:
             raise UnknownOperation(f"the second result of {_name(node.args[0])}")
         return results if isinstance(results, Value) else results[number]
+    if getattr(_example(node), "dtype", None) != torch.float32:
+        raise UnknownOperation(f"{_name(node)} to numbers of another type")
     if _name(node) in SAME:
         return args[0]
     names = [it.name for it in node.target._schema.arguments]
     defaults = {it.name: it.default_value for it in node.target._schema.arguments}
     given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-    if _name(node) in REORDERING:
-        made = _reordered(node.target, given)
-    elif _name(node) in LAYERS:
-        made = [LAYERS[_name(node)](_name(node), given, tuple(_example(node).shape))]
-    else:
-        raise UnknownOperation
+    try:
+        if _name(node) in REORDERING:
+            made = _reordered(node.target, given, layers)
+        elif _name(node) in LAYERS:
+            if _name(node) in PRODUCTS and not isinstance(given["mat2"], Tensor):
+                given |= {name: _value(given[name], layers) for name in ("self", "mat2")}
+            made = [LAYERS[_name(node)](_name(node), given, tuple(_example(node).shape))]
+        else:
+            raise UnknownOperation
+    except (AttributeError, TypeError, ValueError, RuntimeError):  # weights from the image, say
+        raise UnknownOperation(f"{_name(node)} of this kind") from None
     results = []
     for result in made:
         if isinstance(result, Layer):
@@ -179,6 +198,15 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
             result = Value(len(layers) - 1, result.shape)
         results.append(result)
     return results if len(results) > 1 else results[0]
+
+
+def _value(given: Value | Tensor, layers: list[Layer]) -> Value:
+    """What an operation is given as numbers of a layer; a constant becomes a layer of its own."""
+    if isinstance(given, Value):
+        return given
+    shape = tuple(given.shape)
+    layers.append(Layer("constant", "constant", (), shape, weights={"values": given}))
+    return Value(len(layers) - 1, shape)
 
 
 def _named(node: fx.Node) -> dict[str, Any]:
@@ -242,7 +270,7 @@ def _windows(
 ) -> list[Range]:
     """What windows of these sizes see of rows and columns, which are the last two of four."""
     return [
-        Range(2 + axis, stride[axis], -padding[axis], (kernel[axis] - 1) * dilation[axis] + 1)
+        Range(2 + axis, stride[axis], -padding[axis], kernel[axis], 1, dilation[axis])
         for axis in (0, 1)
     ]
 
@@ -258,14 +286,24 @@ def _linear(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     return Layer("linear", "linear", (_of(given, reach),), shape, {}, weights)
 
 
+PRODUCTS = ("mm", "bmm")
+
+
 def _matrix(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    """A product with a matrix of weights, as `x @ weight + bias` gives it."""
+    """A product of two matrices, or of many pairs, or with weights: `x @ weight + bias`."""
+    if name in PRODUCTS and isinstance(a["mat2"], Value):
+        *many, rows, columns = range(len(shape))
+        one = [*map(Range, many), Range(rows), None]
+        other = [*map(Range, many), None, Range(columns)]
+        inputs = _of(a["self"], one), _of(a["mat2"], other)
+        numbers = {"along": a["mat2"].shape[-2], "columns": shape[-1]}
+        return Layer("matrix product", "matrix product", inputs, shape, numbers)
     given, matrix = (a["self"], a["mat2"]) if name == "mm" else (a["mat1"], a["mat2"])
     bias = None if name == "mm" else a["self"]
     if isinstance(matrix, Value) or isinstance(bias, Value):
         raise UnknownOperation("a product of two matrices that depend on the image")
     if bias is not None:
-        bias = (a["beta"] * bias).expand(shape[-1])
+        bias = (a["beta"] * bias).reshape(-1).expand(shape[-1])
         matrix = a["alpha"] * matrix
     return _linear(name, {"input": given, "weight": matrix.T, "bias": bias}, shape)
 
@@ -363,6 +401,8 @@ REDUCTIONS = {
     "sum": "sum",
     "amax": "largest",
     "amin": "smallest",
+    "max": "largest",
+    "min": "smallest",
     "var": "variance",
 }
 
@@ -370,7 +410,11 @@ REDUCTIONS = {
 def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     given = a["self"]
     count = len(given.shape)
-    reduced = sorted(it % count for it in (a.get("dim") or range(count)))
+    if "other" in a:
+        raise UnknownOperation(f"{name} of two numbers")
+    dimensions = a.get("dim") if a.get("dim") not in (None, []) else range(count)
+    dimensions = [dimensions] if isinstance(dimensions, int) else dimensions
+    reduced = sorted(it % count for it in dimensions)
     if name == "mean" and reduced == [2, 3] and count == 4:  # as a pooling over whole maps
         sizes = {"kernel": list(given.shape[2:]), "stride": [1, 1], "padding": [0, 0]}
         numbers = {**sizes, "dilation": [1, 1], "countPadding": False}
@@ -393,7 +437,7 @@ def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
 
 
 def _softmax(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    kind, dimension = name.strip("_").replace("_", "-"), a["dim"] % len(shape)
+    kind, dimension = "log-softmax" if "log" in name else "softmax", a["dim"] % len(shape)
     reach = _same(a["self"])
     reach[dimension] = None
     numbers = {"length": shape[dimension], "apart": prod(shape[dimension + 1 :])}
@@ -429,8 +473,9 @@ PIXELWISE = {
 def _pixelwise(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     kind, *arguments = PIXELWISE[name]
     given = a["self"]
-    numbers = {"function": name, "arguments": [a[it] for it in arguments]}
-    if not isinstance(given, Value) or any(isinstance(it, Value) for it in numbers["arguments"]):
+    fixed = [a[it].item() if isinstance(a[it], Tensor) else a[it] for it in arguments]
+    numbers = {"function": name, "arguments": fixed}
+    if not isinstance(given, Value) or any(isinstance(it, Value) for it in fixed):
         raise UnknownOperation(f"{name} of two numbers")
     return Layer("pixelwise", kind, (_of(given, _same(given)),), shape, numbers)
 
@@ -480,6 +525,7 @@ LAYERS: dict[str, Callable[[str, dict[str, Any], tuple[int, ...]], Layer]] = {
     "linear": _linear,
     "addmm": _matrix,
     "mm": _matrix,
+    "bmm": _matrix,
     "_native_batch_norm_legit_no_training": _batch_norm,
     "native_layer_norm": _layer_norm,
     "native_group_norm": _group_norm,
@@ -490,19 +536,20 @@ LAYERS: dict[str, Callable[[str, dict[str, Any], tuple[int, ...]], Layer]] = {
     **dict.fromkeys(REDUCTIONS, _reduction),
     "_softmax": _softmax,
     "_log_softmax": _softmax,
+    "_safe_softmax": _softmax,
     **dict.fromkeys(PIXELWISE, _pixelwise),
     **dict.fromkeys(ARITHMETIC, _arithmetic),
 }
 # They give the same numbers; of dropout and its like, nothing is left when a network is tested.
-SAME = ("alias", "clone", "contiguous", "detach", "lift_fresh_copy", "_to_copy")
+SAME = ("alias", "clone", "_to_copy")
 REORDERING = (
-    "view", "_unsafe_view", "permute", "transpose", "squeeze", "unsqueeze", "select", "slice",
-    "cat", "stack", "expand", "repeat", "flip", "roll", "index", "index_select", "constant_pad_nd",
-    "pixel_shuffle", "pixel_unshuffle", "copy", "split_with_sizes", "split", "chunk", "unbind",
+    "view", "permute", "squeeze", "unsqueeze", "select", "slice", "split_with_sizes", "cat",
+    "expand", "repeat", "flip", "roll", "index", "constant_pad_nd", "copy", "slice_scatter",
+    "select_scatter", "upsample_nearest2d",
 )  # fmt: skip
 
 
-def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
+def _reordered(operation: Callable, a: dict[str, Any], layers: list[Layer]) -> list[Layer | Value]:
     """Find out what an operation only reorders, by giving it the numbers of their places.
 
     Returns:
@@ -511,8 +558,10 @@ def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
     sources: list[Value] = []
 
     def places(value: Any) -> Any:
-        if isinstance(value, (list, tuple)) and any(isinstance(it, Value) for it in value):
+        if isinstance(value, list):
             return [places(it) for it in value]
+        if isinstance(value, Tensor) and value.is_floating_point():  # else they are places already
+            value = _value(value, layers)
         if not isinstance(value, Value):
             return value
         before = sum(prod(it.shape) for it in sources)
@@ -520,13 +569,15 @@ def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
         numbers = torch.arange(before, before + prod(value.shape), dtype=torch.float64)
         return numbers.view(value.shape)
 
+    name = operation._schema.name.removeprefix("aten::")
+    if name == "copy":  # over something of which only the shape counts
+        a = {**a, "self": torch.zeros(a["self"].shape, dtype=torch.long)}
     given = {name: places(value) for name, value in a.items()}
     fill = 0.0
     if "pad" in given:
         fill, given["value"] = given["value"], -1.0
     results = operation(**given)
     inputs = tuple(Input(it.layer, it.shape) for it in sources)
-    name = operation._schema.name.removeprefix("aten::")
     unchanged = list(range(sum(prod(it.shape) for it in sources)))
     made = []
     for result in [results] if isinstance(results, Tensor) else results:
@@ -534,10 +585,9 @@ def _reordered(operation: Callable, a: dict[str, Any]) -> list[Layer | Value]:
         if order == unchanged and len(sources) == 1:
             made.append(Value(sources[0].layer, shape))
             continue
-        if len(sources) > 1:
-            kind = "joined maps"
-        else:
-            kind = "padding" if len(order) > len(unchanged) else NAMES.get(name, name)
+        is_more = len(order) > len(unchanged)
+        kind = "joined" if len(sources) > 1 else "copies" if is_more else NAMES.get(name, name)
+        kind = "padding" if "pad" in given else kind
         order = () if order == unchanged else tuple(order)
         made.append(Layer("order", kind, inputs, shape, {"fill": fill}, order=order))
     return made
@@ -604,13 +654,21 @@ def _range(reach: Range | None, side: int, box: Box, shape: tuple[int, ...]) -> 
     """
     if reach is None:
         return 0, side - 1
-    dimension, step, offset, size, group = reach
-    inside = [min(max(it, 0), shape[dimension] - 1) for it in box[dimension]]
-    (start, end), (first, last) = (
-        (a // group * step + offset, b // group * step + offset + size - 1)
-        for a, b in (box[dimension], inside)
-    )
-    return start if first <= 0 else first, end if last >= side - 1 else last
+    first, last = (min(max(it, 0), shape[reach.dimension] - 1) for it in box[reach.dimension])
+
+    def seen(place: int) -> range:
+        start = place // reach.group * reach.step + reach.offset
+        return range(start, start + reach.size * reach.dilation, reach.dilation)
+
+    def ends(places: range) -> tuple[int, int]:
+        """The ends of what the first of some places sees that sees anything."""
+        inside = ([it for it in seen(place) if 0 <= it < side] for place in places)
+        return next(((it[0], it[-1]) for it in inside if it), (0, side - 1))
+
+    start, end = seen(box[reach.dimension][0])[0], seen(box[reach.dimension][1])[-1]
+    lowest, _ = ends(range(first, last + 1))
+    _, highest = ends(range(last, first - 1, -1))
+    return start if lowest == 0 else lowest, end if highest == side - 1 else highest
 
 
 def _places(box: Box, shape: tuple[int, ...]) -> Tensor:

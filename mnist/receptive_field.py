@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mnist.graph import cone, export, layers_of
+from mnist.graph import cone, export, layers_of, shapes_of_calls
 
 
 class Block(NamedTuple):
@@ -28,15 +28,17 @@ def trace(model: nn.Module, shape: tuple[int, ...]) -> list[Block]:
     Raises:
         UserError: if the network cannot be exported, or has an operation that is not known.
     """
-    layers = layers_of(export(model, torch.zeros(1, *shape[1:])))
+    exported = export(model, torch.zeros(1, *shape[1:]))
+    layers = layers_of(exported)
     last = {layer.call: number for number, layer in enumerate(layers) if layer.call[0]}
+    shapes = shapes_of_calls(exported)
     blocks = []
-    for (name, _), number in last.items():
+    for call, number in last.items():
         middle = tuple((side // 2, side // 2) for side in layers[number].shape)
-        *_, rows, columns = cone(layers, number, middle)[0]
+        seen = cone(layers, number, middle).get(0, ((0, -1),) * len(shape))  # of padding, nothing
         sees = tuple(
             min(end, side - 1) - max(start, 0) + 1
-            for (start, end), side in zip((rows, columns), shape[2:], strict=True)
+            for (start, end), side in zip(seen[2:], shape[2:], strict=True)
         )
-        blocks.append(Block(name, (shape[0], *layers[number].shape[1:]), sees))
+        blocks.append(Block(call[0], (shape[0], *shapes[call][1:]), sees))
     return blocks

@@ -131,6 +131,27 @@ class Arithmetic(nn.Module):
         return x - x.exp().sum(dim=1, keepdim=True).log()
 
 
+class Tokens(nn.Module):
+    """Attention over the rows of an image, with a token and positions of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.token, self.places = (
+            nn.Parameter(torch.randn(1, 1, 8)),
+            nn.Parameter(torch.randn(29, 8)),
+        )
+        self.start, self.norm, self.end = nn.Linear(28, 8), nn.LayerNorm(8), nn.Linear(8, 10)
+        self.power = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, x):
+        x = self.start(x.squeeze(1))
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1) + self.places
+        x = self.norm(x)
+        x = x + (x @ x.transpose(1, 2) / 8**0.5).softmax(dim=-1) @ x
+        best, _ = x.abs().clamp(min=1e-6).pow(self.power).max(dim=1)
+        return F.log_softmax(self.end(best), dim=1)
+
+
 class Shuffled(nn.Module):
     """Maps in two halves, mixed as ShuffleNet does, and an attention over places by softmax."""
 
@@ -213,6 +234,14 @@ NETWORKS = {
         nn.Flatten(),
         nn.Linear(600, 10),
     ),
+    "averages": lambda: Chain(
+        nn.AvgPool2d(3, ceil_mode=True),
+        nn.Conv2d(1, 4, 3, stride=4, padding=1),
+        nn.AvgPool2d(2, padding=1, ceil_mode=True, count_include_pad=False),
+        nn.Flatten(),
+        nn.Linear(16, 10),
+    ),
     "arithmetic": Arithmetic,
+    "tokens": Tokens,
     "shuffled": Shuffled,
 }

@@ -12,6 +12,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
+from common import UserError
 from mnist.graph import cone, export, layers_of
 from mnist.page import write_page
 from mnist.receptive_field import trace
@@ -64,9 +65,12 @@ def seen_by_gradient(model):
 
 def sides(images, output):
     """Height and width of what the numbers in the middle of an output depend on."""
-    middle = (
-        output[:, :, output.shape[2] // 2, output.shape[3] // 2] if output.ndim == 4 else output
-    )
+    if output.ndim == 4:
+        middle = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
+    elif output.ndim == 3:
+        middle = output[:, output.shape[1] // 2]
+    else:
+        middle = output
     weights = 0.5 + torch.rand(middle.shape, generator=torch.Generator().manual_seed(0))
     (gradient,) = torch.autograd.grad((weights * middle).sum(), images, retain_graph=True)
     seen = (gradient != 0).any(dim=0).any(dim=0)
@@ -85,8 +89,91 @@ def test_receptive_fields_are_those_of_gradients(name):
         while right[0][0] != block.name:  # dropout, and what only reorders numbers
             right.pop(0)
         _, sees = right.pop(0)
-        if len(block.shape) == 4 or sees == (28, 28):
+        if len(block.shape) > 2 or sees == (28, 28):
             assert block.sees == sees, block.name
+
+
+def stacked(generator):
+    """Three convolutions whose windows have gaps and do not always fit the rim."""
+    layers, maps = [], 1
+    for _ in range(3):
+        kernel, stride, dilation = (
+            tuple(map(int, generator.integers(1, most, 2))) for most in (4, 5, 3)
+        )
+        padding = tuple(int(generator.integers(0, side // 2 + 1)) for side in kernel)
+        layers.append(nn.Conv2d(maps, 2, kernel, stride, padding, dilation))
+        maps = 2
+    return nn.Sequential(*layers)
+
+
+def test_windows_with_gaps_see_what_gradients_say():
+    generator = np.random.default_rng(0)
+    compared = 0
+    while compared < 40:
+        model = kept_in_scale(stacked(generator))
+        try:
+            (*_, (_, right)) = seen_by_gradient(model)
+        except (RuntimeError, IndexError):  # a kernel larger than its maps; a pixel of padding only
+            continue
+        assert trace(model, SHAPE)[-1].sees == right, model
+        compared += 1
+
+
+class Shapes(nn.Module):
+    """Modules that end in another shape than their last operation gives."""
+
+    def __init__(self):
+        super().__init__()
+        self.shuffle = nn.Sequential(nn.Conv2d(1, 4, 3), nn.PixelShuffle(2))
+        self.flat = nn.Sequential(nn.ZeroPad2d((80, 0, 80, 0)), nn.Flatten())
+
+    def forward(self, x):
+        return self.flat(self.shuffle(x))
+
+
+def test_the_table_has_the_shapes_of_modules_and_pixels_that_see_nothing():
+    blocks = trace(Shapes(), SHAPE)
+    assert [block.shape for block in blocks] == [(64, 1, 52, 52), (64, 132 * 132)]
+    assert blocks[1].sees == (0, 0)
+
+
+class Counts(nn.Module):
+    """Counts its calls and changes the image in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(()))
+        self.conv = nn.Conv2d(1, 10, 4, stride=4)
+
+    def forward(self, x):
+        self.calls.add_(1)
+        x.mul_(2)
+        x = nn.functional.interpolate(self.conv(x), scale_factor=2)
+        return x.amax(dim=(2, 3)).log_softmax(dim=1)
+
+
+def test_what_a_network_changes_on_the_way_is_no_answer():
+    layers = layers_of(export(Counts(), torch.rand(1, 1, 28, 28)))
+    assert [it.name for it in layers[1:]][:3] == ["product", "convolution", "copies"]
+    assert layers[-1].shape == (1, 10)
+
+
+# Each of them would be computed wrongly if it were taken for something that is known.
+ODD = {
+    "to numbers of another type": lambda x: (x > 0.5).float() + x.to(torch.int32).float(),
+    "convolution of this kind": lambda x: nn.functional.conv2d(x, x[:, :, :3, :3]),
+    "linear of this kind": lambda x: nn.functional.linear(torch.ones(1, 28), x[0, 0]),
+    "mul|sort": lambda x: x.sort(dim=2)[0],
+}
+
+
+@pytest.mark.parametrize("told", ODD)
+def test_what_is_not_known_is_named(told):
+    class Odd(nn.Module):
+        forward = staticmethod(ODD[told])
+
+    with pytest.raises(UserError, match=told):
+        layers_of(export(Odd(), torch.rand(1, 1, 28, 28)))
 
 
 # --- The page, in a browser -----------------------------------------------------------------

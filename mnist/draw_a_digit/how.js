@@ -23,6 +23,8 @@ const HOW = {
   "softmax": howSoftmax,
   "log-softmax": howSoftmax,
   "order": (pixel, values) => [oneLine("The same number as in a layer before", [], pixel, values)],
+  "constant": (pixel, values) => [oneLine("A number of the network’s own, the same for every image", [], pixel, values)],
+  "matrix product": (pixel, values) => [oneLine("The products of a row of one matrix and a column of another, added up", [], pixel, values)],
 };
 
 function howPixel(pixel, values, image) {
@@ -63,10 +65,10 @@ function oneLine(words, formula, pixel, values) {
 }
 
 function howPixelwise(pixel, values) {
-  const { name, function: key } = NETWORK[pixel.layer];
+  const { name, function: key, arguments: given } = NETWORK[pixel.layer];
   const before = exact(inputsOf(pixel.layer, values)[0][indexOf(pixel)]);
   if (key === "relu") return [oneLine("ReLU replaces negative values by 0: ", ["max(0, ", before, ")"], pixel, values)];
-  return [oneLine("Each number for itself: ", [`${name}(`, before, ")"], pixel, values)];
+  return [oneLine("Each number for itself: ", [`${name}(`, before, ...given.filter(isNumber).map((it) => `, ${it}`), ")"], pixel, values)];
 }
 
 const SIGNS = { add: " + ", sub: " − ", mul: " · ", div: " / " };
@@ -75,18 +77,12 @@ function howArithmetic(pixel, values) {
   const { layer } = pixel;
   const { name, function: key, dynamic } = NETWORK[layer];
   const [one, other] = operandsAt(NETWORK[layer], inputsOf(layer, values), indexOf(pixel)).map(bracketed);
-  const places = NETWORK[layer].inputs.map((it) => `layer ${it.layer}`);
-  const sources = dynamic.every(Boolean) ? `the same place in ${places.join(" and ")}` : "a learned or fixed number";
+  const places = [...new Set(NETWORK[layer].inputs.map((it) => `layer ${it.layer}`))].join(" and ");
+  const sources = dynamic.every(Boolean) ? `numbers of ${places}` : "a learned or fixed number";
   const formula = key in SIGNS ? [one, SIGNS[key], other] : [`${name}(`, one, ", ", other, ")"];
   return [oneLine(`The ${name}, with ${sources}: `, formula, pixel, values)];
 }
 
-const NORMS = {
-  "batch norm": "subtracts the mean that this map had in training and divides by its standard deviation",
-  "group norm": "subtracts the mean of its group of maps in this image and divides by their standard deviation",
-  "layer norm": "subtracts the mean of all numbers of this image and divides by their standard deviation",
-  "instance norm": "subtracts the mean of this map in this image and divides by its standard deviation",
-};
 
 function howNorm(pixel, values) {
   const [layer, index] = [NETWORK[pixel.layer], indexOf(pixel)];
@@ -96,7 +92,9 @@ function howNorm(pixel, values) {
   const formula = ["(", exact(before[index]), " − ", bracketed(centre), ") / ", exact(deviation), " · ",
     bracketed(layer.factor[place]), " + ", bracketed(layer.shift[place])];
   const name = layer.name[0].toUpperCase() + layer.name.slice(1);
-  return [oneLine(`${name} ${NORMS[layer.name]}, then multiplies by a learned factor and adds a learned shift: `, formula, pixel, values)];
+  const centred = layer.mean ? "the mean that this map had in training and divides by its standard deviation"
+    : `the mean of ${normed(layer)} in this image and divides by their standard deviation`;
+  return [oneLine(`${name} subtracts ${centred}, then multiplies by a learned factor and adds a learned shift: `, formula, pixel, values)];
 }
 
 function howPool(pixel, values, words) {
@@ -116,7 +114,8 @@ function howSoftmax(pixel, values) {
   if (operation === "softmax") {
     return [oneLine("Softmax takes the share of e^score in the sum over all: ", ["e^(", exact(before[index]), " − ", bracketed(sums), ")"], pixel, values)];
   }
-  const line = oneLine("Log-softmax subtracts the logarithm of the sum of e^score over all digits from the score of this digit: ",
+  const [all, own] = ofDigits ? ["all digits", "this digit"] : [`${length} places`, "this one"];
+  const line = oneLine(`Log-softmax subtracts the logarithm of the sum of e^score over ${all} from the score of ${own}: `,
     [exact(before[index]), " − ", bracketed(sums)], pixel, values);
   if (!ofDigits) return [line];
   const share = html("strong", {}, percent(Math.exp(valueOf(pixel, values))));
@@ -155,7 +154,8 @@ function howLinear(pixel, values) {
     return { from: start + step, number, weight, value: number * weight };
   });
   const source = layer.inputs[0].layer;
-  const words = `All ${count.toLocaleString("en")} numbers of layer ${source} are multiplied by a weight each, and the products are added up${count > MOST_TERMS ? ". Those that contribute most" : ""}:`;
+  const numbers = count === before.length ? `All ${count.toLocaleString("en")} numbers` : `The ${count.toLocaleString("en")} numbers of a row`;
+  const words = `${numbers} of layer ${source} are multiplied by a weight each, and the products are added up${count > MOST_TERMS ? ". Those that contribute most" : ""}:`;
   const shown = ({ number, weight }) => [exact(number), " · ", bracketed(weight)];
   return [html("p", {}, words), sumOf(terms, "numbers", source, bias[row], shown, total(pixel, values))];
 }

@@ -28,22 +28,31 @@ function hintOf(layer) {
   const spaced = NETWORK[layer].dilation?.some((it) => it > 1) ? " spaced" : "";
   const pixels = kernel && product(kernel) === 1 ? "one pixel" : kernel && `${times(...kernel)}${spaced} pixels`;
   const isOne = height * width === 1;
-  const source = groups === 1 ? "every map" : groups === before.maps ? "one map" : `${before.maps / groups} maps`;
+  const source = groups === 1 ? "every map" : groups === before?.maps ? "one map" : `${before?.maps / groups} maps`;
   const hints = {
     "convolution": ofDigits ? "one map for each digit: where it is seen"
       : `weighted sum of ${pixels} of ${source} of the layer before`,
-    "linear": ofDigits ? "one weighted sum of all numbers for each digit" : "weighted sums of all numbers before",
-    "norm": { "batch norm": "brings each map to the same scale", "instance norm": "brings each map to the same scale",
-      "group norm": "brings each group of maps to the same scale" }[NETWORK[layer].name] ?? "brings all numbers to the same scale",
+    "linear": NETWORK[layer].shape.length > 2 ? "weighted sums along each row"
+      : ofDigits ? "one weighted sum of all numbers for each digit" : "weighted sums of all numbers before",
+    "norm": NETWORK[layer].mean ? "brings each map to the same scale" : `brings ${normed(NETWORK[layer])} to the same scale`,
     "max pooling": `keeps the largest of ${kernel && times(...kernel)}`,
     "average pooling": ofDigits && isOne ? "the mean of each map: the digit’s score" : `the mean of ${kernel && times(...kernel)}`,
     "pixelwise": CHANGES[name] ?? "",
     "arithmetic": CHANGES[name] ?? "pixel by pixel",
     "log-softmax": "logarithms of the probabilities",
     "softmax": "probabilities",
-    "order": maps === before.maps ? "" : "the same numbers in another order",
+    "order": { "part": "some of the numbers before", "copies": "the same numbers several times" }[NETWORK[layer].name] ?? "",
+    "constant": "the same for every image",
   };
   return hints[operation] ?? "";
+}
+
+/** The numbers over which a norm of an image's own takes the mean. */
+function normed({ group, size, height, width }) {
+  const area = height * width;
+  if (group === size) return "all numbers";
+  if (group === area) return "each map";
+  return group % area === 0 ? `${group / area} maps at a time` : `${group} numbers at a time`;
 }
 
 function sizeOf(layer) {

@@ -80,7 +80,7 @@ function boxesBefore({ operation, inputs, order, shape }, box) {
       before = own.length && around(own, seen);
     } else {
       before = seen.map((side, dimension) => {
-        const range = reach ? reach[dimension] : [dimension, 1, 0, 1, 1];
+        const range = reach ? reach[dimension] : [dimension, 1, 0, 1, 1, 1];
         return range ? rangeOf(range, side, box, shape) : [0, side - 1];
       });
     }
@@ -94,13 +94,27 @@ function boxesBefore({ operation, inputs, order, shape }, box) {
  * What of one dimension of an input, as long as `side`, a box of a layer depends on, as `Range` in
  * graph.py says. What of the box is padding counts only where it reaches beyond the rim.
  */
-function rangeOf([dimension, step, offset, size, group], side, box, shape) {
-  const seen = ([first, last]) => [
-    Math.floor(first / group) * step + offset, Math.floor(last / group) * step + offset + size - 1,
-  ];
-  const inside = box[dimension].map((it) => Math.min(Math.max(it, 0), shape[dimension] - 1));
-  const [[start, end], [first, last]] = [seen(box[dimension]), seen(inside)];
-  return [first <= 0 ? start : first, last >= side - 1 ? end : last];
+function rangeOf([dimension, step, offset, size, group, dilation], side, box, shape) {
+  const startOf = (place) => Math.floor(place / group) * step + offset;
+  const reach = (size - 1) * dilation;
+  const [first, last] = box[dimension].map((it) => Math.min(Math.max(it, 0), shape[dimension] - 1));
+  let [lowest, highest] = [0, side - 1];
+  for (let place = first; place <= last; place++) { // the first that sees anything decides
+    const start = startOf(place);
+    const within = start < 0 ? start + Math.ceil(-start / dilation) * dilation : start;
+    if (within > Math.min(start + reach, side - 1)) continue;
+    lowest = within;
+    break;
+  }
+  for (let place = last; place >= first; place--) {
+    const [start, end] = [startOf(place), startOf(place) + reach];
+    const within = end >= side ? end - Math.ceil((end - side + 1) / dilation) * dilation : end;
+    if (within < Math.max(start, 0)) continue;
+    highest = within;
+    break;
+  }
+  const [top, bottom] = box[dimension];
+  return [lowest === 0 ? startOf(top) : lowest, highest === side - 1 ? startOf(bottom) + reach : highest];
 }
 
 function union(one, other) {

@@ -20,6 +20,8 @@ const OPERATIONS = {
   "softmax": (layer, values) => softmax(layer, values, (value, sum) => Math.exp(value - sum)),
   "log-softmax": (layer, values) => softmax(layer, values, (value, sum) => value - sum),
   "order": reorder,
+  "constant": ({ values }) => values,
+  "matrix product": multiplyMatrices,
 };
 
 /** Functions of one number. */
@@ -140,6 +142,19 @@ function multiplyMatrix({ bias, kernels }, values) {
   return output;
 }
 
+/** For each pair of matrices, one after the other: rows of the first by columns of the second. */
+function multiplyMatrices({ along, columns, size }, one, other) {
+  return Float32Array.from({ length: size }, (_, index) => {
+    const row = Math.floor(index / columns);
+    const pair = Math.floor((row * along) / (one.length / (other.length / (along * columns))));
+    let sum = 0;
+    for (let step = 0; step < along; step++) {
+      sum += one[row * along + step] * other[(pair * along + step) * columns + (index % columns)];
+    }
+    return sum;
+  });
+}
+
 function normalise(layer, values) {
   const output = new Float32Array(values.length);
   for (let start = 0; start < values.length; start += layer.group) {
@@ -180,20 +195,27 @@ function pool(layer, values, summary) {
 }
 
 function largest(values) {
-  return Math.max(...values.filter((value) => value !== undefined));
+  return Math.max(...values.filter(isNumber));
 }
 
-/** The mean of numbers; padding, undefined, counts as 0 or not at all. */
+function isNumber(value) {
+  return value !== undefined && value !== null;
+}
+
+/** The mean of the numbers of a window; its padding counts as 0 or not at all. */
 function mean(values, { countPadding = true } = {}) {
-  const count = countPadding ? values.length : values.filter((value) => value !== undefined).length;
-  return sum(values) / count;
+  const counts = countPadding ? (value) => value !== null : isNumber;
+  return sum(values) / values.filter(counts).length;
 }
 
 function sum(values) {
   return values.reduce((total, value) => total + (value ?? 0), 0);
 }
 
-/** What a pixel looks at in one of the maps before, row by row; undefined is the padding. */
+/**
+ * What a pixel looks at in one of the maps before, row by row; undefined is the padding, and null is
+ * beyond it.
+ */
 function windowOf({ before, kernel, stride, padding, dilation }, values, map, row, column) {
   const seen = [];
   const [top, left] = [row * stride[0] - padding[0], column * stride[1] - padding[1]];
@@ -201,7 +223,8 @@ function windowOf({ before, kernel, stride, padding, dilation }, values, map, ro
     const y = top + Math.floor(tap / kernel[1]) * dilation[0];
     const x = left + (tap % kernel[1]) * dilation[1];
     const inside = y >= 0 && y < before.height && x >= 0 && x < before.width;
-    seen.push(inside ? values[(map * before.height + y) * before.width + x] : undefined);
+    const beyond = y >= before.height + padding[0] || x >= before.width + padding[1];
+    seen.push(inside ? values[(map * before.height + y) * before.width + x] : beyond ? null : undefined);
   }
   return seen;
 }

@@ -20,10 +20,11 @@ class Pad {
   earlier = []; // drawings, for undo
   image; // the 28x28 pixels that were last read or taken
   place = WHOLE; // of the image's pixels on the pad: x starts at left + x * width
-  pen; // of the keyboard: {x, y, down}
+  pen; // of the keyboard: {x, y, down, stroke}
   #growing; // the stroke that is being drawn
   #pointer; // the one that draws: {id, type}
   #penIsNear = false; // it is down, or over the page
+  #inked = new WeakMap(); // of each stroke: its ink, and how many of its points are in it
   #frame = 0; // the browser's, in which the drawing will be read
 
   /** `onDraw` is called before the browser paints next after a change, `onPen` as the keyboard's pen moves. */
@@ -44,6 +45,7 @@ class Pad {
 
   undo() {
     this.drawing = this.earlier.pop() ?? this.drawing;
+    if (this.pen) this.pen.down = false;
     this.#readSoon();
   }
 
@@ -65,12 +67,22 @@ class Pad {
 
   /** The drawing in grey values, black on white, with a margin around and so much smaller. */
   sheet() {
-    const grey = new Uint8Array(PAD_SIDE ** 2).fill(255);
-    for (const stroke of this.drawing.strokes) {
-      const points = stroke.map((point) => point.map((it) => MARGIN + SHRUNK * it));
-      points.forEach((point, index) => inkLine(grey, points[Math.max(index - 1, 0)], point));
+    const blank = new Uint8Array(PAD_SIDE ** 2).fill(255);
+    return this.drawing.strokes.reduce((sheet, stroke) => {
+      const ink = this.#inkOf(stroke);
+      return sheet.map((grey, index) => Math.min(grey, ink[index]));
+    }, blank);
+  }
+
+  /** The ink of one stroke; what was inked before is not inked again. */
+  #inkOf(stroke) {
+    const inked = this.#inked.get(stroke) ?? { grey: new Uint8Array(PAD_SIDE ** 2).fill(255), count: 0 };
+    const onSheet = (point) => point.map((it) => MARGIN + SHRUNK * it);
+    for (let index = inked.count; index < stroke.length; index++) {
+      inkLine(inked.grey, onSheet(stroke[Math.max(index - 1, 0)]), onSheet(stroke[index]));
     }
-    return grey;
+    this.#inked.set(stroke, { ...inked, count: stroke.length });
+    return inked.grey;
   }
 
   /** Mark on the drawing the part of the image that a pixel sees, and the keyboard's pen. */
@@ -183,10 +195,11 @@ class Pad {
         const within = (it) => Math.min(Math.max(it, PEN), PAD_SIDE - PEN);
         pen.x = within(pen.x + KEY_STEP * arrow[0]);
         pen.y = within(pen.y + KEY_STEP * arrow[1]);
-        if (pen.down) this.#extend([[pen.x, pen.y]]);
+        if (pen.down && pen.stroke === this.#growing) this.#extend([[pen.x, pen.y]]);
       } else {
         pen.down = !pen.down;
         if (pen.down) this.#start([pen.x, pen.y]);
+        pen.stroke = this.#growing;
       }
       this.onPen();
     });
