@@ -2,22 +2,19 @@
 
 import contextlib
 import functools
-import io
+import posixpath
 import re
-import warnings
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
-from xml.etree.ElementTree import Element, iterparse
+from xml.etree.ElementTree import Element
 
-import openpyxl
+from defusedxml.ElementTree import iterparse
 from openpyxl.formula.translate import Translator
-from openpyxl.packaging.relationship import get_dependents, get_rels_path
-from openpyxl.utils import get_column_letter, range_boundaries
-from openpyxl.worksheet._reader import FORMULA_TAG, ROW_TAG, WorkSheetParser
-from openpyxl.worksheet.table import Table as ExcelTable
-from openpyxl.xml.functions import fromstring
+from openpyxl.utils import column_index_from_string, get_column_letter, range_boundaries
+from openpyxl.utils.cell import coordinate_from_string
 
 MOST_BYTES = 40_000_000  # of a workbook, unpacked
 MOST_CELLS = 400_000
@@ -105,22 +102,18 @@ def address(place: Place) -> str:
 
 
 def read_book(path: Path) -> Book:
-    """Read a workbook.
+    """Read a workbook: cells, names and tables; neither styles nor pictures.
 
     Raises:
         UnreadableBook: if it is no .xlsx workbook, is damaged, or unpacks to an absurd size.
     """
     _check_file(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of openpyxl, about what it does not support
-            # openpyxl parses with defusedxml where that is installed: no entities, no bombs.
-            workbook = openpyxl.load_workbook(path, True, data_only=True, keep_links=False)
-            with contextlib.closing(workbook):
-                return _read(workbook)
+        with zipfile.ZipFile(path) as archive:
+            return _read(_Package(archive))
     except UnreadableBook:
         raise
-    except Exception as error:  # a damaged file can make openpyxl raise nearly anything
+    except Exception as error:  # of a damaged file, zip and XML raise nearly anything
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise UnreadableBook(f"is not an .xlsx workbook, or is damaged ({reason})") from None
 
@@ -147,61 +140,162 @@ def _check_file(path: Path) -> None:
         raise UnreadableBook(f"unpacks to more than {MOST_BYTES:,} bytes")
 
 
-class _Parser(WorkSheetParser):
-    """Reads formulas and saved values in one pass; openpyxl itself gives one or the other."""
+# --- The parts of the file ----------------------------------------------------------------
+# Office Open XML, ECMA-376, part 1, transitional or strict: elements are told by their local names.
 
-    def parse_cell(self, element: Element) -> dict[str, Any]:
-        cell = super().parse_cell(element)
-        node = element.find(FORMULA_TAG)
-        if node is not None:
-            kind, group, here = node.get("t"), node.get("si"), (cell["row"] - 1, cell["column"] - 1)
-            if kind != "shared" or node.text:
-                # A formula that Excel does not have is saved by Google Sheets as quoted text.
-                quoted = _GOOGLE.fullmatch(node.text or "")
-                text = quoted[1].replace('""', '"') if quoted else node.text or ""
-                cell["formula"] = Formula(f"={text}", here, kind == "array")
-            if kind == "shared":
-                cell["formula"] = self.shared_formulae.setdefault(group, cell.get("formula"))
-            cell["area"] = node.get("ref") if kind == "array" else None
-        return cell
+
+class _Package:
+    """The parts of a workbook's file by name, which programs spell as they like."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self.archive = archive
+        self.names = {_plain(name): name for name in archive.namelist()}
+
+    def __contains__(self, part: str) -> bool:
+        return _plain(part) in self.names
+
+    def elements(self, part: str) -> Iterator[Element]:
+        """Give the elements of a part as they end, the innermost first.
+
+        Raises:
+            DefusedXmlException: if it declares entities, which could fill the memory.
+        """
+        with self.archive.open(self.names[_plain(part)]) as file:
+            for _, element in iterparse(file, forbid_dtd=True):
+                yield element
+
+    def related(self, part: str, kind: str) -> dict[str, str]:
+        """Give the parts of a kind that another one refers to, by the id of the reference."""
+        folder, name = posixpath.split(part)
+        references = posixpath.join(folder, "_rels", f"{name}.rels")
+        found = {}
+        for element in self.elements(references) if references in self else ():
+            if element.get("Type", "").endswith(f"/{kind}"):
+                target = element.get("Target", "").replace("\\", "/")
+                found[element.get("Id")] = posixpath.normpath(posixpath.join("/", folder, target))
+        return found
+
+
+def _plain(part: str) -> str:
+    return part.replace("\\", "/").lstrip("/").casefold()
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _attribute(element: Element, name: str) -> str | None:
+    """Give an attribute of any namespace."""
+    return next((it for key, it in element.items() if key.rpartition("}")[2] == name), None)
+
+
+def _parts(element: Element, name: str) -> list[Element]:
+    return [it for it in element.iter() if _local(it) == name]
+
+
+def _text(element: Element) -> str:
+    """Give the text of a string, in one or several runs, without its reading aid."""
+    aids = {id(it) for aid in _parts(element, "rPh") for it in aid.iter()}
+    texts = (it.text or "" for it in _parts(element, "t") if id(it) not in aids)
+    return "".join(texts).replace("x005F_", "")
+
+
+# --- The cells ----------------------------------------------------------------------------
+
+
+def _read(package: _Package) -> Book:
+    (main,) = package.related("", "officeDocument").values()
+    strings = [
+        _text(element)
+        for part in package.related(main, "sharedStrings").values()
+        for element in package.elements(part)
+        if _local(element) == "si"
+    ]
+    sheets = package.related(main, "worksheet")
+    book, titles, names = Book(), [], []
+    for element in package.elements(main):
+        if _local(element) == "sheet":
+            titles.append(element.get("name"))
+            part = sheets.get(_attribute(element, "id"))
+            if part is not None:  # else it is a sheet of a chart
+                book.sheets.append(element.get("name"))
+                _read_sheet(package, part, element.get("name"), strings, book)
+        elif _local(element) == "definedName" and not element.get("name").startswith("_xlnm."):
+            names.append(element)
+    for element in names:
+        sheet = element.get("localSheetId")
+        name = (
+            element.get("name") if sheet is None else f"{titles[int(sheet)]}!{element.get('name')}"
+        )
+        book.names[name.casefold()] = element.text or ""
+    return book
+
+
+def _read_sheet(package: _Package, part: str, title: str, strings: list[str], book: Book) -> None:
+    shared: dict[str, Formula] = {}
+    line = column = -1
+    for element in package.elements(part):
+        if _local(element) == "row":
+            line = int(element.get("r", line + 2)) - 1
+            column = -1
+            for cell in _parts(element, "c"):
+                if place := cell.get("r"):
+                    letters, row = coordinate_from_string(place)
+                    line, column = row - 1, column_index_from_string(letters) - 1
+                else:
+                    column += 1
+                _read_cell(cell, (title, line, column), strings, shared, book)
+            element.clear()
+            if len(book.values) > MOST_CELLS or len(book.formulas) > MOST_CELLS:
+                raise UnreadableBook(f"has more than {MOST_CELLS:,} cells")
+    for found in package.related(part, "table").values():
+        *_, table = package.elements(found)
+        left, top, _, bottom = range_boundaries(table.get("ref"))
+        first = top - 1 + int(table.get("headerRowCount", 1))
+        last = bottom - 1 - int(table.get("totalsRowCount", 0))
+        headers = tuple(it.get("name") for it in _parts(table, "tableColumn"))
+        book.tables[table.get("displayName").casefold()] = NamedTable(
+            title, first, last, left - 1, headers
+        )
+
+
+def _read_cell(
+    element: Element, here: Cell, strings: list[str], shared: dict[str, Formula], book: Book
+) -> None:
+    value = _value(element, strings)
+    if value is not None and str(value).strip():
+        book.values[here] = value
+    for node in _parts(element, "f")[:1]:
+        kind, area = node.get("t"), node.get("ref")
+        formula = None
+        if kind != "shared" or node.text:
+            # A formula that Excel does not have is saved by Google Sheets as quoted text.
+            quoted = _GOOGLE.fullmatch(node.text or "")
+            text = quoted[1].replace('""', '"') if quoted else node.text or ""
+            formula = Formula(f"={text}", here[1:], kind == "array")
+        if kind == "shared":
+            formula = shared.setdefault(node.get("si"), formula)
+        book.formulas[here] = formula
+        if kind == "array" and area:
+            book.formulas.update(dict.fromkeys(_cells(here[0], area), formula))
 
 
 _GOOGLE = re.compile(r'IFERROR\(__xludf\.DUMMYFUNCTION\("((?:[^"]|"")*)"\),.*\)', re.DOTALL)
 
 
-def _read(workbook: openpyxl.Workbook) -> Book:
-    archive, book = workbook._archive, Book([sheet.title for sheet in workbook.worksheets])
-    book.names = {name.casefold(): it.value for name, it in workbook.defined_names.items()}
-    for sheet in workbook.worksheets:
-        title, related = sheet.title, get_rels_path(sheet._worksheet_path)
-        for name, meaning in sheet.defined_names.items():
-            book.names[f"{title}!{name}".casefold()] = meaning.value
-        content = archive.read(sheet._worksheet_path)
-        if b"<!DOCTYPE" in content:  # which could declare entities that fill the memory
-            raise ValueError("it declares a document type")
-        parser = _Parser(None, sheet._shared_strings, data_only=True)
-        for _, element in iterparse(io.BytesIO(content)):
-            if element.tag == ROW_TAG:
-                for cell in parser.parse_row(element)[1]:
-                    here, value = (title, cell["row"] - 1, cell["column"] - 1), cell["value"]
-                    if value is not None and str(value).strip():
-                        book.values[here] = value
-                    if "formula" in cell:
-                        book.formulas[here] = cell["formula"]
-                        for filled in _cells(title, cell["area"]) if cell["area"] else ():
-                            book.formulas[filled] = cell["formula"]
-                element.clear()
-                if len(book.values) > MOST_CELLS or len(book.formulas) > MOST_CELLS:
-                    raise UnreadableBook(f"has more than {MOST_CELLS:,} cells")
-        parts = related in archive.namelist() and get_dependents(archive, related)
-        for part in parts.find(ExcelTable._rel_type) if parts else ():
-            table = ExcelTable.from_tree(fromstring(archive.read(part.target)))
-            left, top, _, bottom = range_boundaries(table.ref)
-            first, last = top - 1 + table.headerRowCount, bottom - 1 - (table.totalsRowCount or 0)
-            headers = tuple(column.name for column in table.tableColumns)
-            named = NamedTable(title, first, last, left - 1, headers)
-            book.tables[table.displayName.casefold()] = named
-    return book
+def _value(element: Element, strings: list[str]) -> Any:
+    """Give a cell's saved value: a number, a text, or a truth; an error is its text."""
+    kind = element.get("t", "n")
+    if kind == "inlineStr":
+        return _text(element)
+    saved = next((it.text for it in _parts(element, "v") if it.text), None)
+    if saved is None:
+        return None
+    if kind == "s":
+        return strings[int(saved)]
+    if kind == "b":
+        return saved.strip() not in ("0", "false")
+    return float(saved) if kind == "n" else saved
 
 
 def _cells(sheet: str, area: str) -> list[Cell]:
