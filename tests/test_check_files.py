@@ -3,15 +3,18 @@
 import csv
 import hashlib
 import os
+import re
 import signal
 import subprocess
 import sys
+import zipfile
 from types import SimpleNamespace
 
 import openpyxl
 import pytest
 
 from backprop.check import files, mark, workbook
+from backprop.check.book import read_book
 from backprop.check.report import UNREADABLE
 from backprop.check.workbook import Asked
 from tests.digits import ROOT
@@ -173,6 +176,89 @@ def test_a_folder_without_workbooks(tmp_path, check):
     code, report, error = check(tmp_path)
     assert (code, report) == (2, "")
     assert told([error], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.numbers", "export"), ("b.CSV", "no formulas"), ("c.gsheet", "download"),
+     ("d.zip", "unpack"), ("e.xlsx.download", "not finished"), ("f.ods", "not an .xlsx")],
+)  # fmt: skip
+def test_whatever_may_be_a_submission_has_a_line(name, told, class_folder, tmp_path, check):
+    (class_folder / name).write_text("no workbook")
+    table = tmp_path / "findings.csv"
+    check(class_folder, "--csv", table)
+    (row,) = [row for row in read_csv(table) if row["file"] == name]
+    assert told in " ".join(row.values())
+
+
+def test_templates_are_checked(class_folder, check):
+    for ending in (".xltx", ".XLTM"):
+        path = class_folder / f"template{ending}"
+        path.write_bytes((class_folder / "ada.xlsx").read_bytes())
+        assert check(path)[0] == 0
+
+
+# --- Files as other programs write them -------------------------------------------------------
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def rewritten(path, rename=lambda name: name, change=lambda name, content: content):
+    """Write a workbook's parts again under other names, or with other content."""
+    parts = {}
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            parts[name] = archive.read(name)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(zipfile.ZipInfo(rename(name)), change(name, content))
+
+
+def strict(name, content):
+    text = content.decode()
+    text = text.replace(MAIN, "http://purl.oclc.org/ooxml/spreadsheetml/main")
+    return text.replace(RELATIONS, "http://purl.oclc.org/ooxml/officeDocument/relationships")
+
+
+def without_places(name, content):
+    """Cells and rows are then where they follow one another."""
+    return re.sub(rb'(<(?:row|c)\b[^>]*?) r="\w+"', rb"\1", content)
+
+
+KINDS = {
+    "names in capitals": {"rename": str.upper},
+    "backslashes": {"rename": lambda name: name.replace("/", "\\")},
+    "damaged styles": {
+        "change": lambda name, content: b"<styleSheet><fills>" if "styles" in name else content
+    },
+    "strict": {"change": strict},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_workbooks_are_read_however_they_were_written(kind, class_folder, check):
+    path = class_folder / "team" / "bob.xlsx"
+    code, expected, _ = check(path)
+    assert code == 1
+    rewritten(path, **KINDS[kind])
+    assert check(path)[:2] == (code, expected)
+
+
+def test_cells_without_a_place_follow_one_another(tmp_path):
+    path = write_book(tmp_path / "plain.xlsx", {"Mine": lambda sheet: sheet.append([1, "=A1*2", 3])})
+    expected = read_book(path)
+    rewritten(path, change=without_places)
+    assert read_book(path) == expected
+
+
+def test_entities_are_not_expanded(class_folder, check):
+    path = class_folder / "ada.xlsx"
+    bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'
+    rewritten(path, change=lambda name, content: bomb if "sheet1" in name else content)
+    code, _, told = check(path)
+    assert code == 2
+    assert "damaged" in told
 
 
 def test_text_of_others_is_not_computed_by_a_spreadsheet(class_folder, tmp_path, check):

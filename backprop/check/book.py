@@ -21,6 +21,18 @@ MOST_CELLS = 400_000
 LARGEST = 1e300  # number in a cell; spreadsheets end at 1e308
 WIDEST = 400  # cells of one range or array
 
+# What else is handed in for a workbook, by its ending, and what to do.
+NOT_READ = {
+    ".numbers": "is a Numbers document: export it as .xlsx",
+    ".csv": "is a CSV file, which has no formulas: save the workbook as .xlsx",
+    ".tsv": "is a table without formulas: save the workbook as .xlsx",
+    ".gsheet": "is a link to Google Sheets: download the sheet as .xlsx",
+    ".zip": "is an archive: unpack it",
+    ".download": "is a download that was not finished: download it again",
+    ".crdownload": "is a download that was not finished: download it again",
+    ".part": "is a download that was not finished: download it again",
+}
+
 Cell = tuple[str, int, int]  # sheet, line, column, the last two counted from 0
 Place = tuple[int, int]
 
@@ -107,6 +119,8 @@ def read_book(path: Path) -> Book:
     Raises:
         UnreadableBook: if it is no .xlsx workbook, is damaged, or unpacks to an absurd size.
     """
+    if path.suffix.lower() in NOT_READ:
+        raise UnreadableBook(NOT_READ[path.suffix.lower()])
     _check_file(path)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from backprop.check.book import NOT_READ
 from backprop.check.report import FileReport
 from backprop.check.workbook import Asked, check_workbook
 from common import UserError
 
-SPREADSHEETS = {".xlsx", ".xlsm", ".xls", ".xlsb", ".ods"}  # the last three are only recognised
+SUBMISSIONS = {".xlsx", ".xlsm", ".xltx", ".xltm", ".xls", ".xlsb", ".ods", *NOT_READ}
 
 
 def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict[str, Path]:
-    """Find the workbooks among files and in folders, folders in folders included.
+    """Find what may be a workbook among files and in folders, folders in folders included.
 
     Args:
         leave_out: a folder below one of the others whose workbooks are left out.
@@ -37,7 +38,7 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
             inside = [
                 file
                 for file in sorted(path.rglob("*"))
-                if file.suffix.lower() in SPREADSHEETS
+                if file.suffix.lower() in SUBMISSIONS
                 and not file.name.startswith((".", "~$"))  # hidden, or a lock of Excel's
                 and (skipped not in file.resolve().parents or skipped in (here, *here.parents))
             ]
