@@ -125,16 +125,24 @@ function captionOf(layer, map, values) {
 function outline(context, layer, place, part, isOwn, theme) {
   const looks = isOwn ? [[theme.card, 6], [theme.mark, 3]] : [[theme.card, 3.5], [theme.mark, 1.5]];
   const { across, down, pixel } = place;
+  const { height, width } = context.canvas;
+  const rect = (x, y, wide, high) => {
+    for (const [colour, lineWidth] of looks) {
+      Object.assign(context, { strokeStyle: colour, lineWidth });
+      context.strokeRect(x, y, wide, high);
+    }
+  };
+  if (isSingle(NETWORK[layer]) && part.maps[1] > part.maps[0] && !NETWORK[layer].ofDigits) {
+    rect(0, 0, width / devicePixelRatio, height / devicePixelRatio); // many numbers: around them all
+    return;
+  }
   for (let map = part.maps[0]; map <= part.maps[1]; map++) {
     const [x, y] = cornerOf(place, map);
     context.save();
     context.beginPath();
     context.rect(x - 1, y - 1, across + 2, down + 2);
     context.clip();
-    for (const [colour, lineWidth] of looks) {
-      Object.assign(context, { strokeStyle: colour, lineWidth });
-      context.strokeRect(x + part.left * pixel, y + part.top * pixel, part.width * pixel, part.height * pixel);
-    }
+    rect(x + part.left * pixel, y + part.top * pixel, part.width * pixel, part.height * pixel);
     context.restore();
   }
 }
