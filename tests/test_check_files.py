@@ -247,7 +247,7 @@ def test_workbooks_are_read_however_they_were_written(kind, class_folder, check)
 
 def test_cells_without_a_place_follow_one_another(tmp_path):
     path = write_book(
-        tmp_path / "plain.xlsx", {"Mine": lambda sheet: sheet.append([1, "=A1*2", 3])}
+        tmp_path / "plain.xlsx", {"Mine": lambda sheet: sheet.write_row(0, 0, [1, "=A1*2", 3])}
     )
     expected = read_book(path)
     rewritten(path, change=without_places)
