@@ -198,6 +198,7 @@ SLIPS = {
     ("operation", "E1 − E2", "E1 + E2"): ("E_total", "{E1}-{E2}"),
     ("operation", "E1^E2", "E1 + E2"): ("E_total", "{E1}^{E2}"),
     ("no sigmoid", "", ""): ("a_h1", "1*{h1}"),
+    ("brackets", "1/1 + EXP(−o1)", "1/(1 + EXP(−o1))"): ("a_o1", "1/1+EXP(-{o1})"),
     ("other function", "tanh", ""): ("a_o1", "(EXP(2*{o1})-1)/(EXP(2*{o1})+1)"),
     ("sign", "", "−h2"): ("a_h2", "1/(1+EXP({h2}))"),
     ("missing function", "", "−o2"): ("a_o2", "1/(1-{o2})"),

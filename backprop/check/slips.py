@@ -226,10 +226,12 @@ def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
         if name == "-":
             yield Slip(kind, belongs=first), Call("NEGATIVE", (second,))
             yield Slip("operation", second, Call(name, args)), second
-        elif name != "^":
+        elif name != "^" and first != 1.0:  # without a factor of 1, nothing is missing
             yield Slip(kind, belongs=first), second
-        yield exchanged(name, second, first)
-        yield from (exchanged(sign, first, second) for sign in "+-*/^" if sign != name)
+        if first != 1.0:
+            yield exchanged(name, second, first)
+        others = "+-" if first == 1.0 else "+-*/^"
+        yield from (exchanged(sign, first, second) for sign in others if sign != name)
         if name == "+":
             yield from (
                 (Slip("twice", belongs=it), Call("+", (Call("+", args), it))) for it in args

@@ -148,7 +148,7 @@ def _wrong(table: Table, column: str, judged: Judged) -> Iterator[Wrong]:
         for slip, alike in found:
             key = slip or (tree if len(groups) < MOST_TOLD else "others") or (column, *alike)
             groups.setdefault(key, (slip, []))[1].extend(alike)
-    for key, (slip, rows) in groups.items():
+    for key, (slip, rows) in sorted(groups.items(), key=lambda group: min(group[1][1])):
         row = min(rows)
         cell = table.cell(column, row)
         is_given = column in GIVEN or (row == 0 and column in WEIGHTS)
