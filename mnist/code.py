@@ -277,14 +277,10 @@ def effects(node: ast.stmt) -> Effects:
 
 
 def _names(node: ast.AST) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-
-
-def is_seeded(lines: str) -> bool:
-    """Whether a notebook's lines set the seed of PyTorch's weights, as far as names tell."""
-    seeds = set().union(*(effects(node).seeds for node in statements(lines)))
-    others = re.compile(r"(np|numpy)\.random\.seed|random\.seed|(?!torch\.)\w+\.manual_seed")
-    return not all(map(others.fullmatch, seeds))
+    """The names of the objects in an expression, without those of the functions that it calls."""
+    called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+    names = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+    return {part.id for part in names if id(part) not in called}
 
 
 # --- The network, its optimizer and the images --------------------------------------------
@@ -298,14 +294,15 @@ def objects(
 ) -> dict[str, str]:
     """Give digests of all that a training begins with, by name.
 
-    That is the network, its weights, its optimizer and schedule, and for each loader the images
-    behind it, with how they are put into batches.
+    That is the network, its weights, its optimizer and schedule, for each loader the images behind
+    it, with how they are put into batches, and the state of PyTorch's random numbers.
     """
     groups = [group | {"params": len(group["params"])} for group in optimizer.param_groups]
     schedule = {**vars(scheduler), "optimizer": None} if scheduler else {}
     found = {
         "the network": [repr(model), *map(_make, model.modules())],
         "the starting weights": list(model.parameters()),
+        "the random numbers": torch.get_rng_state(),
         "the optimizer": [type(optimizer), *groups],
         "the schedule": [type(scheduler), schedule],
     }

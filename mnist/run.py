@@ -136,8 +136,6 @@ class Run:
         deciding = as_kept(deciding)
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         texts = code.collect(settings)
-        if not code.is_seeded(texts[code.LINES]):  # each start has its own weights
-            self.start.pop("the starting weights")
         new = StoredRun(Path(), deciding, self.start, parameters, texts, [])
 
         output_dir = Path(settings["output_dir"]).expanduser()
@@ -319,8 +317,8 @@ class Run:
                 put_back(state["random"][name])
 
     def _remember_start(self) -> None:
-        changed = self.start.keys() & {"the starting weights", "the optimizer", "the schedule"}
-        _starts[self.model] = {name: self.start[name] for name in changed}
+        kept = {"the network", "the training data", "the test data"}  # which no training changes
+        _starts[self.model] = {it: self.start[it] for it in self.start.keys() - kept}
 
     def _random_numbers(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
         """How to take and put back the state of each source of random numbers."""

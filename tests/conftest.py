@@ -73,7 +73,7 @@ def small_mnist(digits, tmp_path, monkeypatch):
     from tests.digits import md5_sums
 
     monkeypatch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
-    monkeypatch.setattr(code, "collect", lambda settings: {code.LINES: "manual_seed(1)"})
+    monkeypatch.setattr(code, "collect", lambda settings: {code.LINES: ""})
     return Path(shutil.copytree(digits, tmp_path / "data"))
 
 

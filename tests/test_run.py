@@ -58,7 +58,7 @@ def without_seconds(history):
 def trained(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code, "collect", lambda settings: {code.LINES: "manual_seed(1)"})
+        patch.setattr(code, "collect", lambda settings: {code.LINES: ""})
         patch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
         TrainingRun(digits, folder).fit()
     return folder
@@ -418,7 +418,7 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
 @pytest.fixture
 def notebook(small_mnist, monkeypatch):
     """Stands for the code that is collected: what a test writes into it."""
-    texts = {"model.py": "class Net: ...\n", code.LINES: "manual_seed(1)\n"}
+    texts = {"model.py": "class Net: ...\n", code.LINES: ""}
     monkeypatch.setattr(code, "collect", lambda settings: dict(texts))
     return texts
 
@@ -789,12 +789,14 @@ def test_scripts_without_a_file_are_told_apart(tmp_path):
     assert "run 2, in runs" in run(script.replace("(8, 1, 28", "(len(sys.argv) + 7, 1, 28"))
 
 
-def test_a_network_without_a_seed_starts_as_it_may(small_mnist, finished, monkeypatch):
-    monkeypatch.setattr(code, "collect", lambda settings: {code.LINES: "manual_seed"})
-    for seed in (1, 2):
-        run = TrainingRun(small_mnist, finished, seed=seed)
-        run.fit()
-    assert run.folder.name == "2"
+def test_other_random_numbers_are_no_difference_as_after_a_look_or_without_a_seed(
+    small_mnist, finished
+):
+    run = TrainingRun(small_mnist, finished)
+    torch.rand(1)
+    run.use(Net(0.1))
+    run.fit()
+    assert run.folder.name == "1"
 
 
 def test_an_epoch_that_is_not_recorded_is_named(small_mnist, tmp_path, monkeypatch):
