@@ -194,6 +194,8 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
     results = []
     for result in made:
         if isinstance(result, Layer):
+            if not all(isinstance(it, Tensor) for it in result.weights.values()):
+                raise UnknownOperation(f"{_name(node)} with weights from the image")
             layers.append(replace(result, **_named(node)))
             result = Value(len(layers) - 1, result.shape)
         results.append(result)

@@ -17,6 +17,7 @@ from backprop.check import files, mark, workbook
 from backprop.check.book import read_book
 from backprop.check.report import UNREADABLE
 from backprop.check.workbook import Asked
+from backprop.network import COLUMNS
 from tests.digits import ROOT
 from tests.findings import findings, told
 from tests.sheets import COMMONEST, labelled, write_book
@@ -189,6 +190,16 @@ def test_whatever_may_be_a_submission_has_a_line(name, told, class_folder, tmp_p
     check(class_folder, "--csv", table)
     (row,) = [row for row in read_csv(table) if row["file"] == name]
     assert told in " ".join(row.values())
+
+
+def test_numbers_with_commas_are_told(tmp_path, check):
+    def fill(sheet):
+        sheet.write_row(3, 0, COLUMNS)
+        sheet.write_row(4, 0, ["0,5"] * len(COLUMNS))
+
+    code, out, err = check(write_book(tmp_path / "commas.xlsx", {"Mine": fill}))
+    assert code == 2
+    assert "text with commas, such as 0,5" in out + err
 
 
 def test_templates_are_checked(class_folder, check):

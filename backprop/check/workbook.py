@@ -1,5 +1,6 @@
 """Check one workbook: find its tables, judge them, report."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backprop.check.book import Book, UnreadableBook, address, number, read_book
-from backprop.check.find import FEWEST, find_gaps, find_headers, find_rows
+from backprop.check.find import FEWEST, Header, find_gaps, find_headers, find_rows
 from backprop.check.formula import Symbol, Trees
 from backprop.check.judge import Judged, judge
 from backprop.check.place import find_rate, place_columns
@@ -61,11 +62,18 @@ def _check(book: Book, asked: Asked) -> FileReport:
         reports = tuple(_report(table, columns, asked) for table, columns in judged.items())
         return FileReport(reports, tuple(find_gaps(trees, headers, tables)))
     index = max(range(len(headers)), key=lambda it: len(headers[it].places))
-    header, reason = headers[index], tables[index] or "there are no numbers below the headers"
+    header, reason = headers[index], tables[index] or _without_numbers(book, headers[index])
     if isinstance(reason, Table):
         reason = "; ".join(_missing(reason, judged[reason], asked))
     where = f"sheet {header.sheet}, headers in row {header.line + 1}"
     return FileReport(reason=f"has no table that can be judged ({where}): {reason}")
+
+
+def _without_numbers(book: Book, header: Header) -> str:
+    below = (text for line, _, text in book.texts[header.sheet] if line > header.line)
+    if commas := [it for it in below if re.fullmatch(r"[-−+]?\d+,\d+(E[-+]?\d+)?", it.strip())]:
+        return f"the numbers are text with commas, such as {commas[0]}: write them with points"
+    return "there are no numbers below the headers"
 
 
 def _report(table: Table, columns: dict[str, Judged], asked: Asked) -> TableReport:
