@@ -78,10 +78,12 @@ def own_modules() -> list[ModuleType]:
 
 def _is_own(place: str) -> bool:
     path = Path(place).resolve()
-    inside = path.is_relative_to(ROOT) and "site-packages" not in path.parts
-    installed = [Path(it) for it in (sys.prefix, sys.base_prefix) if it != str(ROOT)]
-    inside = inside and not any(map(path.is_relative_to, installed))
-    return inside and path.relative_to(ROOT).parts[:1] not in [(tool,) for tool in TOOLS]
+    # An environment may lie within the project, or the project within an environment.
+    environments = [it for it in map(Path, {sys.prefix, sys.base_prefix}) if ROOT in it.parents]
+    if "site-packages" in path.parts or any(map(path.is_relative_to, environments)):
+        return False
+    tools = [(tool,) for tool in TOOLS]
+    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[:1] not in tools
 
 
 def forget_imports() -> None:

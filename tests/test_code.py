@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import sys
 import time
 from collections import deque
 from functools import partial
@@ -181,6 +182,16 @@ def test_the_project_s_files_that_were_imported_count(project):
     assert set(found) == {code.LINES, *OWN}
     assert all(found[name] == (project / name).read_text() for name in OWN)
     assert found[code.LINES].splitlines() == "\n".join(lines(NOTEBOOK)).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("prefix", "own"), [(".", True), ("..", True), ("nets", False), ("elsewhere", True)]
+)
+def test_environments_around_and_within_the_project(prefix, own, project, monkeypatch):
+    import nets  # noqa: F401
+
+    monkeypatch.setattr(sys, "prefix", str((project / prefix).resolve()))
+    assert ("nets/small.py" in code.collect(SETTINGS)) is own
 
 
 def test_a_script_counts_as_a_whole(project, monkeypatch):
