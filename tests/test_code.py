@@ -190,8 +190,9 @@ def test_the_project_s_files_that_were_imported_count(project):
 def test_environments_around_and_within_the_project(prefix, own, project, monkeypatch):
     import nets  # noqa: F401
 
-    monkeypatch.setattr(sys, "prefix", str((project / prefix).resolve()))
-    assert ("nets/small.py" in code.collect(SETTINGS)) is own
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "prefix", str((project / prefix).resolve()))
+        assert ("nets/small.py" in code.collect(SETTINGS)) is own
 
 
 def test_a_script_counts_as_a_whole(project, monkeypatch):
