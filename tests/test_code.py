@@ -331,6 +331,8 @@ def halve(layer):
         (lambda: Image.new("L", (4, 4), 1), lambda: Image.new("L", (4, 4), 2)),
         (lambda: np.array([None, 1]), lambda: np.array([None, 2])),
         (lambda: torch.float32, lambda: torch.float64),
+        (lambda: torch.zeros(2), lambda: torch.zeros(2, dtype=torch.int32)),
+        (lambda: torch.tensor(1).bfloat16(), lambda: torch.tensor(2).bfloat16()),
         (lambda: np.array(["a"]), lambda: np.array(["b"])),
         (lambda: Shift(1).__init__, lambda: Shift(2).__init__),
         (lambda: deque([torch.zeros(3)]), lambda: deque([torch.ones(3)])),
