@@ -175,7 +175,7 @@ def explain(arguments: argparse.Namespace) -> int:
 
 def check(arguments: argparse.Namespace) -> int:
     from backprop.check.command import run
-    from backprop.check.workbook import Asked
+    from backprop.check.findings import Asked
 
     asked = [
         (f"{name[0]}{index}", value)

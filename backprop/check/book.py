@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
+import numpy as np
 from defusedxml.ElementTree import iterparse
 from openpyxl.formula.translate import Translator
 from openpyxl.utils import column_index_from_string, get_column_letter, range_boundaries
 from openpyxl.utils.cell import coordinate_from_string
 
-MOST_BYTES = 40_000_000  # of a workbook, unpacked
-MOST_CELLS = 400_000
-LARGEST = 1e300  # number in a cell; spreadsheets end at 1e308
-WIDEST = 400  # cells of one range or array
+from backprop.check.limits import LARGEST_NUMBER, MOST_BYTES, MOST_CELLS, WIDEST
 
 # What else is handed in for a workbook, by its ending, and what to do.
 NOT_READ = {
@@ -68,6 +66,7 @@ class Book:
     values: dict[Cell, Any] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # those of a sheet begin with `sheet!`
     tables: dict[str, NamedTable] = field(default_factory=dict)
+    _numbers: dict[Any, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @functools.cached_property
     def texts(self) -> dict[str, list[tuple[int, int, str]]]:
@@ -81,6 +80,14 @@ class Book:
     def number(self, cell: Cell) -> float | None:
         """Give a cell's saved number, None if it holds none."""
         return number(self.values.get(cell))
+
+    def numbers(self, sheet: str, column: int, line: int, count: int) -> np.ndarray:
+        """Give the saved numbers of so many cells below one another, NaN where there is none."""
+        key = sheet, column, line, count
+        if key not in self._numbers:
+            cells = [(sheet, it, column) for it in range(line, line + count)]
+            self._numbers[key] = np.array([self.number(it) for it in cells], float)
+        return self._numbers[key]
 
     def is_blank(self, cell: Cell) -> bool:
         """Tell whether a cell shows nothing."""
@@ -105,7 +112,7 @@ def number(value: Any) -> float | None:
             value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if -LARGEST < value < LARGEST else None  # None for NaN too
+    return float(value) if -LARGEST_NUMBER < value < LARGEST_NUMBER else None  # None for NaN too
 
 
 def address(place: Place) -> str:
@@ -168,22 +175,23 @@ class _Package:
     def __contains__(self, part: str) -> bool:
         return _plain(part) in self.names
 
-    def elements(self, part: str) -> Iterator[Element]:
-        """Give the elements of a part as they end, the innermost first.
+    def elements(self, part: str, *names: str) -> Iterator[Element]:
+        """Give the elements of a part with these local names as they end, the innermost first.
 
         Raises:
             DefusedXmlException: if it declares entities, which could fill the memory.
         """
         with self.archive.open(self.names[_plain(part)]) as file:
             for _, element in iterparse(file, forbid_dtd=True):
-                yield element
+                if _local(element.tag) in names:
+                    yield element
 
     def related(self, part: str, kind: str) -> dict[str, str]:
         """Give the parts of a kind that another one refers to, by the id of the reference."""
         folder, name = posixpath.split(part)
         references = posixpath.join(folder, "_rels", f"{name}.rels")
         found = {}
-        for element in self.elements(references) if references in self else ():
+        for element in self.elements(references, "Relationship") if references in self else ():
             if element.get("Type", "").endswith(f"/{kind}"):
                 target = element.get("Target", "").replace("\\", "/")
                 found[element.get("Id")] = posixpath.normpath(posixpath.join("/", folder, target))
@@ -194,24 +202,20 @@ def _plain(part: str) -> str:
     return part.replace("\\", "/").lstrip("/").casefold()
 
 
-def _local(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _attribute(element: Element, name: str) -> str | None:
-    """Give an attribute of any namespace."""
-    return next((it for key, it in element.items() if key.rpartition("}")[2] == name), None)
+@functools.lru_cache(maxsize=1_000)
+def _local(name: str) -> str:
+    """Give the name of an element or attribute without its namespace."""
+    return name.rpartition("}")[2]
 
 
 def _parts(element: Element, name: str) -> list[Element]:
-    return [it for it in element.iter() if _local(it) == name]
+    return [it for it in element if _local(it.tag) == name]
 
 
 def _text(element: Element) -> str:
     """Give the text of a string, in one or several runs, without its reading aid."""
-    aids = {id(it) for aid in _parts(element, "rPh") for it in aid.iter()}
-    texts = (it.text or "" for it in _parts(element, "t") if id(it) not in aids)
-    return "".join(texts).replace("x005F_", "")
+    runs = [element, *_parts(element, "r")]
+    return "".join(it.text or "" for run in runs for it in _parts(run, "t")).replace("x005F_", "")
 
 
 # --- The cells ----------------------------------------------------------------------------
@@ -222,88 +226,82 @@ def _read(package: _Package) -> Book:
     strings = [
         _text(element)
         for part in package.related(main, "sharedStrings").values()
-        for element in package.elements(part)
-        if _local(element) == "si"
+        for element in package.elements(part, "si")
     ]
-    sheets = package.related(main, "worksheet")
-    book, titles, names = Book(), [], []
-    for element in package.elements(main):
-        if _local(element) == "sheet":
-            titles.append(element.get("name"))
-            part = sheets.get(_attribute(element, "id"))
-            if part is not None:  # else it is a sheet of a chart
-                book.sheets.append(element.get("name"))
-                _read_sheet(package, part, element.get("name"), strings, book)
-        elif _local(element) == "definedName" and not element.get("name").startswith("_xlnm."):
-            names.append(element)
-    for element in names:
-        sheet = element.get("localSheetId")
-        name = (
-            element.get("name") if sheet is None else f"{titles[int(sheet)]}!{element.get('name')}"
-        )
-        book.names[name.casefold()] = element.text or ""
+    parts, book = package.related(main, "worksheet"), Book()
+    elements = list(package.elements(main, "sheet", "definedName"))
+    titles = {
+        next(it for key, it in element.items() if _local(key) == "id"): element.get("name")
+        for element in elements if _local(element.tag) == "sheet"
+    }  # fmt: skip
+    for reference, title in titles.items():
+        if reference in parts:  # else it is a sheet of a chart
+            book.sheets.append(title)
+            _read_sheet(package, parts[reference], title, strings, book)
+    for element in elements:
+        name, sheet = element.get("name"), element.get("localSheetId")
+        if _local(element.tag) == "definedName" and not name.startswith("_xlnm."):
+            name = name if sheet is None else f"{[*titles.values()][int(sheet)]}!{name}"
+            book.names[name.casefold()] = element.text or ""
     return book
 
 
 def _read_sheet(package: _Package, part: str, title: str, strings: list[str], book: Book) -> None:
     shared: dict[str, Formula] = {}
     line = column = -1
-    for element in package.elements(part):
-        if _local(element) == "row":
-            line = int(element.get("r", line + 2)) - 1
-            column = -1
-            for cell in _parts(element, "c"):
-                if place := cell.get("r"):
-                    letters, row = coordinate_from_string(place)
-                    line, column = row - 1, column_index_from_string(letters) - 1
-                else:
-                    column += 1
-                _read_cell(cell, (title, line, column), strings, shared, book)
-            element.clear()
-            if len(book.values) > MOST_CELLS or len(book.formulas) > MOST_CELLS:
-                raise UnreadableBook(f"has more than {MOST_CELLS:,} cells")
+    for row in package.elements(part, "row"):
+        line, column = int(row.get("r", line + 2)) - 1, -1
+        for cell in _parts(row, "c"):
+            column += 1
+            if place := cell.get("r"):
+                letters, number = coordinate_from_string(place)
+                line, column = number - 1, column_index_from_string(letters) - 1
+            _read_cell(cell, (title, line, column), strings, shared, book)
+        row.clear()
+        if len(book.values) > MOST_CELLS or len(book.formulas) > MOST_CELLS:
+            raise UnreadableBook(f"has more than {MOST_CELLS:,} cells")
     for found in package.related(part, "table").values():
-        *_, table = package.elements(found)
+        *columns, table = package.elements(found, "tableColumn", "table")
         left, top, _, bottom = range_boundaries(table.get("ref"))
-        first = top - 1 + int(table.get("headerRowCount", 1))
-        last = bottom - 1 - int(table.get("totalsRowCount", 0))
-        headers = tuple(it.get("name") for it in _parts(table, "tableColumn"))
         book.tables[table.get("displayName").casefold()] = NamedTable(
-            title, first, last, left - 1, headers
+            title,
+            first=top - 1 + int(table.get("headerRowCount", 1)),
+            last=bottom - 1 - int(table.get("totalsRowCount", 0)),
+            left=left - 1,
+            headers=tuple(it.get("name") for it in columns),
         )
 
 
 def _read_cell(
     element: Element, here: Cell, strings: list[str], shared: dict[str, Formula], book: Book
 ) -> None:
-    value = _value(element, strings)
+    parts = {_local(it.tag): it for it in element}
+    value = _value(element.get("t", "n"), parts, strings)
     if value is not None and str(value).strip():
         book.values[here] = value
-    for node in _parts(element, "f")[:1]:
-        kind, area = node.get("t"), node.get("ref")
-        formula = None
-        if kind != "shared" or node.text:
-            # A formula that Excel does not have is saved by Google Sheets as quoted text.
-            quoted = _GOOGLE.fullmatch(node.text or "")
-            text = quoted[1].replace('""', '"') if quoted else node.text or ""
-            formula = Formula(f"={text}", here[1:], kind == "array")
+    if "f" in parts:
+        typed, kind = parts["f"].text or "", parts["f"].get("t")
+        # A formula that Excel does not have is saved by Google Sheets as quoted text.
+        quoted = _GOOGLE.fullmatch(typed)
+        text = quoted[1].replace('""', '"') if quoted else typed
+        formula = Formula(f"={text}", here[1:], kind == "array")
         if kind == "shared":
-            formula = shared.setdefault(node.get("si"), formula)
+            formula = shared.setdefault(parts["f"].get("si"), formula)
         book.formulas[here] = formula
-        if kind == "array" and area:
-            book.formulas.update(dict.fromkeys(_cells(here[0], area), formula))
+        if kind == "array":
+            area = _cells(here[0], parts["f"].get("ref") or address(here[1:]))
+            book.formulas.update(dict.fromkeys(area, formula))
 
 
 _GOOGLE = re.compile(r'IFERROR\(__xludf\.DUMMYFUNCTION\("((?:[^"]|"")*)"\),.*\)', re.DOTALL)
 
 
-def _value(element: Element, strings: list[str]) -> Any:
+def _value(kind: str, parts: dict[str, Element], strings: list[str]) -> Any:
     """Give a cell's saved value: a number, a text, or a truth; an error is its text."""
-    kind = element.get("t", "n")
     if kind == "inlineStr":
-        return _text(element)
-    saved = next((it.text for it in _parts(element, "v") if it.text), None)
-    if saved is None:
+        return _text(parts["is"]) if "is" in parts else None
+    saved = parts["v"].text if "v" in parts else None
+    if not saved:
         return None
     if kind == "s":
         return strings[int(saved)]

@@ -1,11 +1,12 @@
 """Spreadsheet formulas as trees: read from text, followed from cell to cell, evaluated.
 
 A tree is a number, a text, a cell of the table (`Symbol`) or a `Call` of an operator or function
-on trees. It is evaluated with arrays, so at several rows of numbers at once.
+on trees. It is evaluated with arrays, so at several rows of numbers at once. As it was typed, it
+has references in place of symbols.
 """
 
-import contextlib
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -15,13 +16,17 @@ from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token
 from openpyxl.utils import column_index_from_string
 
-from backprop.check.book import WIDEST, Book, Cell, Place, number
+from backprop.check.book import Book, Cell, Formula, Place, number
+from backprop.check.limits import (
+    DEEPEST,
+    LARGEST_TREE,
+    LONGEST,
+    MOST_STEPS,
+    NESTED,
+    WIDEST,
+)
 
-LONGEST = 8_192  # characters of a formula; Excel's own limit
-NESTED = 48  # brackets within brackets
-DEEPEST = 100  # calls within calls, over all cells that lead from one to the next
-LARGEST_TREE = 5_000  # nodes
-MOST_STEPS = 100_000  # cells outside of the tables that are followed for one workbook
+TOO_MANY = "they depend on too many other cells"
 
 
 class Unevaluable(Exception):
@@ -98,20 +103,44 @@ def evaluate(tree: Tree, numbers: dict[Symbol, Any]) -> Any:
     return np.nan if isinstance(tree, str) else tree
 
 
+def nodes(tree: Tree) -> Iterator[tuple[Tree, int]]:
+    """Give every part of a tree and its depth, from left to right; the tree itself has depth 0."""
+    rest = [(tree, 0)]
+    while rest:
+        part, depth = rest.pop()
+        yield part, depth
+        if isinstance(part, Call):
+            rest += [(arg, depth + 1) for arg in reversed(part.args)]
+
+
 def leaves(tree: Tree) -> Iterator[Tree]:
     """Give all that a tree is computed from, each as often as it stands there."""
     rest = [tree]
     while rest:
-        it = rest.pop()
-        if isinstance(it, Call):
-            rest += it.args[::-1]
+        part = rest.pop()
+        if isinstance(part, Call):
+            rest += part.args[::-1]
         else:
-            yield it
+            yield part
 
 
-def symbols(tree: Tree) -> set[Symbol]:
+def with_leaves(tree: Tree, new: Iterator[Tree]) -> Tree:
+    """Put others in place of all leaves, in the order of `leaves`."""
+    if isinstance(tree, Call):
+        return Call(tree.name, tuple([with_leaves(arg, new) for arg in tree.args]))
+    return next(new)
+
+
+@functools.lru_cache(maxsize=10_000)
+def symbols(tree: Tree) -> frozenset[Symbol]:
     """Give the table's cells that a tree depends on."""
-    return {leaf for leaf in leaves(tree) if isinstance(leaf, Symbol)}
+    return frozenset(leaf for leaf in leaves(tree) if isinstance(leaf, Symbol))
+
+
+@functools.lru_cache(maxsize=10_000)
+def count_numbers(tree: Tree) -> int:
+    """Count the numbers that a tree is computed from."""
+    return sum(isinstance(leaf, float) for leaf in leaves(tree))
 
 
 def product(factors: tuple[Tree, ...]) -> Tree:
@@ -205,107 +234,169 @@ _STRUCTURED = re.compile(r"(\w*)\[(.+)\]", re.DOTALL)
 _RELATIVE_LINE = re.compile(r"(?<![A-Za-z0-9_.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
 
 
-class Trees:
-    """The formulas of one workbook as trees whose leaves are cells of a table, and numbers."""
+def _small(tree: Tree) -> Tree:
+    """Give a tree back.
+
+    Raises:
+        Unevaluable: if it is too large or too deep to be computed with.
+    """
+    for size, (_, depth) in enumerate(nodes(tree)):
+        if size > LARGEST_TREE or depth > DEEPEST:
+            raise Unevaluable(TOO_MANY)
+    return tree
+
+
+class Typed(NamedTuple):
+    """A formula as it was typed.
+
+    Attributes:
+        shape: the same for copies of the formula in other rows.
+        tree: its leaves that are no numbers or texts are `Ref` and `Range`.
+        refs: its leaves that are references.
+        is_placed: whether its value depends on where it stands, as that of ROW() and of a range.
+    """
+
+    shape: Any
+    tree: Tree
+    refs: tuple[Ref | Range, ...]
+    is_placed: bool
+
+
+class Formulas:
+    """The formulas of one workbook as trees."""
 
     def __init__(self, book: Book) -> None:
         self.book = book
         self._steps = MOST_STEPS
         self._sheets = {sheet.casefold(): sheet for sheet in book.sheets}
-        self._read: dict[Any, Tree | Unevaluable] = {}
-        self.followed: set[Cell] = set()  # cells outside of the tables that their formulas need
+        self._typed: dict[tuple[str, Formula], Typed | Unevaluable] = {}
+        self._of_shape: dict[Any, Typed | Unevaluable] = {}
+        self._followed: dict[Any, Tree] = {}
 
-    def as_typed(self, cell: Cell) -> Tree:
-        """Read a cell's formula; its leaves are references. Copies of it give the same object.
+    def typed(self, cell: Cell) -> Typed:
+        """Read a cell's formula.
 
         Raises:
             Unevaluable: if it cannot be read.
         """
-        formula = self.book.formulas[cell]
-        key: Any = cell[0], formula
-        if key not in self._read:
-            text, (line, column), _ = formula
-            shape = cell[0], text, line, column
-            if not re.search("['\"[]", text):  # names and text may look like cells
-                relative = _RELATIVE_LINE.sub(lambda it: f"{it[1]}[{int(it[2]) - 1 - line}]", text)
-                shape = cell[0], relative, column
-            if shape not in self._read:
-                try:
-                    self._read[shape] = read(
-                        text, lambda it: self._refer(it, cell[0], formula.origin)
-                    )
-                except Unevaluable as reason:
-                    self._read[shape] = reason
-            self._read[key] = self._read[shape]
-        if isinstance(self._read[key], Unevaluable):
-            raise self._read[key]
-        return self._read[key]
+        key = cell[0], self.book.formulas[cell]
+        if key not in self._typed:
+            self._typed[key] = self._read(*key)
+        if isinstance(self._typed[key], Unevaluable):
+            raise self._typed[key]
+        return self._typed[key]
 
-    def is_copy(self, cell: Cell) -> bool:
-        """Tell whether a cell's formula only repeats another cell, or cannot be read."""
-        with contextlib.suppress(Unevaluable):
-            return isinstance(self.as_typed(cell), Ref)
-        return True
+    def _read(self, sheet: str, formula: Formula) -> Typed | Unevaluable:
+        text, (line, column), _ = formula
+        shape: tuple[Any, ...] = sheet, text, line, column
+        if not re.search("['\"[]", text):  # names and text may look like cells
+            parts: list[Any] = _RELATIVE_LINE.split(text)  # every third one is a line
+            parts[2::3] = [int(it) - line for it in parts[2::3]]
+            shape = sheet, column, *parts
+        if shape not in self._of_shape:
+            try:
+                tree = _small(read(text, lambda it: self._refer(it, sheet, (line, column))))
+                parts = [it for it, _ in nodes(tree)]
+                placed = any(isinstance(it, Range) or it == Call("ROW", ()) for it in parts)
+                refs = tuple(it for it in parts if isinstance(it, Ref | Range))
+                self._of_shape[shape] = Typed(shape, tree, refs, placed)
+            except Unevaluable as reason:
+                self._of_shape[shape] = reason
+        return self._of_shape[shape]
 
     def follow(
-        self, cell: Cell, symbol_at: Callable[[Cell], Symbol | None], constants: dict[Cell, Tree]
+        self,
+        cell: Cell,
+        symbol_at: Callable[[Cell], Symbol | None],
+        seen: dict[Cell, Tree],
+        depth: int = 0,
     ) -> Tree:
         """Follow a cell's formula, through cells outside of the table, down to the table's own.
 
         Args:
             symbol_at: names a cell of the table, and gives None for any other.
-            constants: what was found of cells outside that depend on none of the table's.
+            seen: what has been put in for other cells; it is added to.
+            depth: number of cells that have led here.
 
         Raises:
             Unevaluable: if that leads nowhere, or too far.
         """
-        nodes = 0
+        if depth > DEEPEST:
+            raise Unevaluable(TOO_MANY)
 
-        def formula_of(cell: Cell, depth: int) -> Tree:
-            tree, (_, (line, column), array) = self.as_typed(cell), self.book.formulas[cell]
-            if not array:
-                return put_in(tree, cell, None, depth)
-            return put_in(tree, (cell[0], line, column), (cell[1] - line, cell[2] - column), depth)
+        def value_at(cell: Cell) -> Tree:
+            value = symbol_at(cell)
+            if value is None and cell in self.book.formulas:
+                self._steps -= 1
+                if self._steps < 0:
+                    raise Unevaluable(TOO_MANY)
+                value = self.follow(cell, symbol_at, seen, depth + 1)
+                if not symbols(value):
+                    with np.errstate(all="ignore"):
+                        value = float(evaluate(value, {}))
+            elif value is None:
+                saved = self.book.values.get(cell, 0.0)
+                value = str(saved) if number(saved) is None else number(saved)
+            seen[cell] = value
+            return value
 
-        def value_at(cell: Cell, depth: int) -> Tree:
-            if symbol := symbol_at(cell):
-                return symbol
-            self.followed.add(cell)
-            if cell not in constants:
-                value = self.book.values.get(cell, 0.0)
-                constant = str(value) if number(value) is None else number(value)
-                if cell in self.book.formulas:
-                    self._steps -= 1
-                    tree = formula_of(cell, depth)
-                    if symbols(tree):
-                        return tree
-                    constant = float(evaluate(tree, {}))
-                constants[cell] = constant
-            return constants[cell]
+        (shape, tree, refs, _), home = self._at(cell)
+        cells = [self.cell(ref, home) for ref in refs]
+        key = shape, *[seen[it] if it in seen else value_at(it) for it in cells]
+        if key not in self._followed:
+            values = iter(key[1:])
+            new = (next(values) if isinstance(it, Ref) else it for it in leaves(tree))
+            self._followed[key] = _small(with_leaves(tree, new))
+        return self._followed[key]
 
-        def put_in(tree: Tree, home: Cell, at: Place | None, depth: int) -> Tree:
-            """Put cells in for references; `at` is the element wanted of an array."""
-            nonlocal nodes
-            nodes += 1
-            if depth > DEEPEST or nodes > LARGEST_TREE or self._steps < 0:
-                raise Unevaluable("they depend on too many other cells")
-            if isinstance(tree, Ref):
-                return value_at(self.cell(tree, home), depth + 1)
-            if isinstance(tree, Range):
-                return value_at(self._element(tree, home, at), depth + 1)
-            if not isinstance(tree, Call):
-                return tree
-            name, args = tree
-            if name == "ROW":
-                return float(home[1] + 1)
-            if name == "SUMPRODUCT":
-                name, args = "SUM", (Call("*", args),)
-            places = {arg: self._elements(arg, home) if name in OF_RANGES else [at] for arg in args}
-            return Call(name, tuple([
-                put_in(arg, home, place, depth + 1) for arg in args for place in places[arg]
-            ]))  # fmt: skip
+    def sources(self, cell: Cell) -> list[Cell]:
+        """List the cells that a cell's formula names; none if it cannot be read."""
+        try:
+            (_, _, refs, _), home = self._at(cell)
+            return [self.cell(it, home) for it in refs]
+        except Unevaluable:
+            return []
 
-        return formula_of(cell, 0)
+    def is_copy(self, cell: Cell) -> bool:
+        """Tell whether a cell's formula only repeats another cell, or cannot be read."""
+        try:
+            return isinstance(self.typed(cell).tree, Ref)
+        except Unevaluable:
+            return True
+
+    def _at(self, cell: Cell) -> tuple[Typed, Cell]:
+        """Give a cell's formula without ranges, and the cell from which its references count."""
+        typed, (_, (line, column), array) = self.typed(cell), self.book.formulas[cell]
+        if not (typed.is_placed or array):
+            return typed, cell
+        home, at = cell, None
+        if array:
+            home, at = (cell[0], line, column), (cell[1] - line, cell[2] - column)
+        tree = self._without_ranges(typed.tree, home, at, itertools.count())
+        return Typed(
+            tree, tree, tuple(it for it in leaves(tree) if isinstance(it, Ref)), True
+        ), home
+
+    def _without_ranges(
+        self, tree: Tree, home: Cell, at: Place | None, count: Iterator[int]
+    ) -> Tree:
+        """Put single cells in place of ranges; `at` is the element wanted of an array."""
+        if next(count) > LARGEST_TREE:
+            raise Unevaluable(TOO_MANY)
+        if isinstance(tree, Range):
+            return Ref(*self._element(tree, home, at))
+        if not isinstance(tree, Call):
+            return tree
+        name, args = tree
+        if name == "ROW":
+            return float(home[1] + 1)
+        if name == "SUMPRODUCT":
+            name, args = "SUM", (Call("*", args),)
+        places = [self._elements(arg, home) if name in OF_RANGES else [at] for arg in args]
+        return Call(name, tuple([
+            self._without_ranges(arg, home, place, count)
+            for arg, all_ in zip(args, places, strict=True) for place in all_
+        ]))  # fmt: skip
 
     def cell(self, ref: Ref, home: Cell) -> Cell:
         """Give the cell that a reference names in a formula that stands at `home`."""

@@ -5,10 +5,10 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from backprop.check.limits import LONGEST_HEADER
 from backprop.network import gradient_of
 
 IF_NO_OTHER = "?"  # ends a doubtful name, used only if no other header in the row gives that column
-LONGEST_HEADER = 300  # characters; some hold a whole formula
 
 # Three kinds of schwa are found typed for ∂.
 _DERIVATIVE_SIGNS = str.maketrans({**dict.fromkeys("∂δәəǝ", "d"), "∇": "g"})
@@ -40,6 +40,17 @@ _SPELLINGS: tuple[tuple[str, str], ...] = (
     (r"d?e[12]/?d?w([1-8])", gradient_of("w{}") + IF_NO_OTHER),
 )
 
+# Of networks that are larger than the exercise's, or have biases.
+_OTHERS: tuple[tuple[str, str], ...] = (
+    (r"(?:i|in|inp|input|x)(?:[3-9]|[1-9]\d)", "a third input"),
+    (rf"(?:{_NET}|{_ACTIVATED})?h(?:idden)?(?:[3-9]|[1-9]\d)", "a third hidden neuron"),
+    (rf"h(?:[3-9]|[1-9]\d)(?:{_NET}|{_ACTIVATED})", "a third hidden neuron"),
+    (rf"(?:{_NET}|{_ACTIVATED})?o(?:[3-9]|[1-9]\d)", "a third output"),
+    (r"(?:w|weight)(?:9|[1-9]\d)", "a ninth weight"),
+    (rf"{_ERROR}[o0]?(?:[3-9]|[1-9]\d)", "a third output"),
+    (r"bias|(?:b|bias)(?:\d|[ho][12]?)", "a bias"),
+)
+
 
 @functools.lru_cache(maxsize=10_000)
 def column_of(header: str) -> str | None:
@@ -55,6 +66,15 @@ def column_of(header: str) -> str | None:
             if match := re.fullmatch(spelling, text):
                 return column.format(*match.groups())
     return None
+
+
+def part_of_another_network(header: str) -> str:
+    """Say which part the exercise does not have a header names, such as i3; empty if none."""
+    for text in _readings(header) if len(header) <= LONGEST_HEADER else ():
+        for spelling, part in _OTHERS:
+            if re.fullmatch(spelling, text):
+                return f"{part}, {header.strip()}"
+    return ""
 
 
 def _readings(header: str) -> Iterator[str]:

@@ -1,215 +1,223 @@
 """The verdict on each cell: by what its formula computes, else by its saved value.
 
 A formula is evaluated on made-up rows: correct ones with other weights and inputs. A value is
-judged from the cells it depends on, as saved in the sheet, so one wrong cell does not make
-others wrong.
+judged from the cells it depends on, as saved in the sheet, within their rounding; so one wrong
+cell does not make others wrong.
 """
 
-import functools
-import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.formula import Call, Tree, Unevaluable, evaluate, leaves, symbols
-from backprop.check.right import ETA, GIVEN, is_circular, right_tree
-from backprop.check.table import Table
-from backprop.check.values import compare, repeated_rows
-from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
-from backprop.network import evaluate as compute
-
-POINTS = 3  # made-up rows; a wrong formula would have to agree with the right one at all of them
-# How far a formula may be from the right one, as a share of what it computes: far less than any
-# slip, but enough for an e that was typed as 2.71828.
-CLOSE = 1e-4
-Kept = tuple[float | None, ...]  # numbers of `GIVEN` that stay as they are in the sheet
+from backprop.check.exercise import ETA, GIVEN, computes, moved_by, right_tree
+from backprop.check.formula import Call, Symbol, Tree, Unevaluable, evaluate, symbols
+from backprop.check.limits import BLUNT, CLOSE, FIRST_ROWS, FLOOR, RELATIVE
+from backprop.check.rounding import half_units
+from backprop.check.tables import Table
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
 
-# --- Formulas, at made-up rows ------------------------------------------------------------
+class Verdict(NamedTuple):
+    """What was found of a cell.
+
+    Attributes:
+        row: counted from 0.
+        right: None if it could not be judged.
+        tree: what its formula computes, None if its saved value was judged.
+        by_value: why its formula was not judged, empty if it was, or there is none.
+        unjudged: why the cell was not judged, empty if it was, or holds nothing to judge it by.
+    """
+
+    column: str
+    row: int
+    right: bool | None
+    tree: Tree | None = None
+    by_value: str = ""
+    unjudged: str = ""
 
 
-@functools.lru_cache(maxsize=1_000)
-def made_up_row(below: int, kept: Kept) -> dict[str, np.ndarray]:
-    """Make up right rows: inputs, targets and weights at random, the rest computed from them.
+def best(tables: Iterable[Table]) -> Table:
+    """Choose the table that has the fewest wrong columns in its first rows; of equals, the first.
 
     Args:
-        below: how many rows below the judged one it stands; every row has other weights.
-        kept: numbers for t1, t2, i1 and i2 that must not be made up, None for the others.
-
-    Returns:
-        Each column as an array of shape (POINTS,).
+        tables: in the order of their doubts.
     """
-    given, weights = random.Random("given"), random.Random(below)
-    row = {name: np.array([given.uniform(0.2, 0.9) for _ in range(POINTS)]) for name in GIVEN}
-    for name, number in zip(GIVEN, kept, strict=True):
-        row[name] = row[name] if number is None else np.full(POINTS, number)
-    for name in WEIGHTS:
-        row[name] = np.array([weights.uniform(-1.5, 1.5) for _ in range(POINTS)])
-    return compute(row)
+    counted: list[tuple[int, Table]] = []
+    for table in tables:
+        if any(count <= table.doubt for count, _ in counted):
+            break
+        rows, lines = (min(it, FIRST_ROWS) for it in (table.rows, table.lines))
+        start = judge(replace(table, rows=rows, lines=lines))
+        wrong = len({it.column for it in start if it.right is False})
+        counted.append((wrong + table.doubt, table))
+    return min(counted, key=lambda it: it[0])[1]
 
 
-@functools.lru_cache(maxsize=10_000)
-def outcome(tree: Tree, kept: Kept, eta: float | None = None) -> np.ndarray:
-    """Compute a tree at the made-up rows; shape (POINTS,)."""
-    numbers = {it: made_up_row(it.below, kept)[it.column] for it in symbols(tree) - {ETA}}
-    numbers[ETA] = np.nan if eta is None else eta
-    with np.errstate(all="ignore"):
-        return np.broadcast_to(evaluate(tree, numbers), POINTS)
+def judge(table: Table) -> list[Verdict]:
+    """Judge every computed cell of a table, column by column in the order of computation.
 
-
-NOTHING: Kept = (None,) * len(GIVEN)
-
-
-def kept_inputs(table: Table, column: str, row: int, tree: Tree) -> list[Kept]:
-    """List which inputs and targets to keep when a formula is tried: none, then those it lacks.
-
-    A formula with more numbers than the right one may contain inputs and targets as typed
-    numbers instead of references.
+    Of what is given, the cells that are wrong are listed.
     """
-    named = {it.column for it in symbols(tree)} | table.lacking
-    saved = (np.nan if it in named else table.values[it][row] for it in GIVEN)
-    kept = tuple(None if np.isnan(number) else float(number) for number in saved)
-    more = _count_numbers(tree) > _count_numbers(right_tree(column, table.lacking))
-    return [NOTHING, kept] if more and kept != NOTHING else [NOTHING]
+    copies = table.repeated_rows()
+    found: list[Verdict] = []
+    for column in (it for it in (*GIVEN, *FORMULAS, *WEIGHTS) if it in table.places):
+        found += (Verdict(column, row, False) for row in _wrong_given(table, column))
+        if column not in GIVEN:
+            skipped = copies if column in WEIGHTS else ()
+            rows = [row for row in table.computed(column) if row not in skipped]
+            found += _judge_column(table, column, rows)
+    return found
 
 
-def _count_numbers(tree: Tree) -> int:
-    return sum(isinstance(leaf, float) for leaf in leaves(tree))
+def _wrong_given(table: Table, column: str) -> list[int]:
+    """List where a number that is given is none, or was typed and differs from the first."""
+    values = table.values[column]
+    if column not in GIVEN:
+        return [0] if column in WEIGHTS and np.isnan(values[0]) else []
+    cells = [table.cell(column, row) for row in range(table.lines)]
+    typed = np.array([cell not in table.book.formulas for cell in cells])
+    first = next(iter(values[np.isfinite(values)]), np.nan)
+    return np.flatnonzero(np.isnan(values) | (typed & ~np.isclose(values, first))).tolist()
 
 
-@functools.lru_cache(maxsize=10_000)
-def computes(column: str, tree: Tree, lacking: frozenset[str], kept: Kept) -> bool | None:
-    """Tell whether a formula computes what a column of `FORMULAS` should.
-
-    None where that cannot be told: it names no cell of the table, or has no number at other rows
-    than the sheet's.
-    """
-    if is_circular(column, tree):
-        return False
-    value, right = outcome(tree, kept), outcome(right_tree(column, lacking), kept)
-    if not symbols(tree) or not np.isfinite(value).all():
-        return None
-    return bool((np.abs(value - right) <= CLOSE * np.abs(right)).all())
-
-
-@functools.lru_cache(maxsize=10_000)
-def rate(weight: str, tree: Tree, kept: Kept) -> float | None:
-    """Give the learning rate with which a formula moves its weight down, None if it has none."""
-    above = made_up_row(-1, kept)
-    with np.errstate(all="ignore"):
-        rates = (above[weight] - outcome(tree, kept)) / above[gradient_of(weight)]
-        middle = float(np.median(rates))
-        if not np.ptp(rates) <= CLOSE * max(abs(middle), 1e-6):  # true for NaN
-            return None
-    return float(f"{middle:.10g}") if abs(middle) > 1e-9 else 0.0
+def _judge_column(table: Table, column: str, rows: list[int]) -> list[Verdict]:
+    needed = symbols(right_tree(column, table.lacking))
+    missing = [it for it in COLUMNS if it in table.lacking & {need.column for need in needed}]
+    found, left = [], {}  # of the rows that are left to be judged by their values, the reason
+    right, last = None, None
+    for row in rows:
+        reason = ""
+        try:
+            tree = table.tree(column, row)
+        except Unevaluable as error:
+            reason, tree = str(error), None
+        if tree is None:
+            right = None
+        elif tree != last:
+            right = _agrees(table, column, row, tree)
+        last = tree
+        if right is None or (missing and not right):
+            left[row] = _why_by_value(tree) if tree is not None and right is None else reason
+        else:
+            found.append(Verdict(column, row, right, tree))
+    return (
+        [*found, *_judge_values(table, column, missing, left, alone=not found)] if left else found
+    )
 
 
-def agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
+# --- By its formula -----------------------------------------------------------------------
+
+
+def _agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
     """Tell whether a cell's formula is the right one, None where only its value can tell.
 
     One that is right but for a rounding is judged like a typed number, within its digits.
     """
-    for kept in kept_inputs(table, column, row, tree):
+    for kept in table.kept_inputs(column, row, tree):
         if column in FORMULAS:
             verdict = computes(column, tree, table.lacking, kept)
+        elif symbols(tree):
+            moved = moved_by(column, tree, kept)
+            verdict = moved is not None and moved > 0 and table.rate.explains(moved, CLOSE)
         else:
-            moved = rate(column, tree, kept)
-            verdict = (
-                moved is not None
-                and moved > 0
-                and (table.eta is None or abs(moved - table.eta) <= CLOSE * table.eta)
-            )
-            verdict = verdict if symbols(tree) else None
+            verdict = None
         if verdict is not False:
             return verdict
-    rounded = unrounded(tree)
-    return None if rounded != tree and agrees(table, column, row, rounded) else False
+    exact = _unrounded(tree)
+    return None if exact != tree and _agrees(table, column, row, exact) else False
+
+
+def _unrounded(tree: Tree) -> Tree:
+    """Leave out every ROUND of a tree."""
+    if not isinstance(tree, Call):
+        return tree
+    args = tuple(map(_unrounded, tree.args))
+    return args[0] if tree.name == "ROUND" else Call(tree.name, args)
 
 
 def _why_by_value(tree: Tree) -> str:
     """Say why a formula cannot be tried at made-up rows."""
     if not symbols(tree):
         return "they refer to no cell of the table"
-    return "they round" if unrounded(tree) != tree else "they fail with other inputs and weights"
+    return "they round" if _unrounded(tree) != tree else "they fail with other inputs and weights"
 
 
-def unrounded(tree: Tree) -> Tree:
-    """Leave out every ROUND of a tree."""
-    if not isinstance(tree, Call):
-        return tree
-    args = tuple(map(unrounded, tree.args))
-    return args[0] if tree.name == "ROUND" else Call(tree.name, args)
+# --- By its saved value -------------------------------------------------------------------
 
 
-# --- All cells of a table -----------------------------------------------------------------
+def _judge_values(
+    table: Table, column: str, missing: list[str], rows: Mapping[int, str], alone: bool
+) -> Iterator[Verdict]:
+    """Judge cells by their values.
 
+    In a column of nothing but typed numbers, some may be too coarse to be judged; none may among
+    formulas, and no formula may round that much.
 
-class Judged(NamedTuple):
-    """What was found in a column.
-
-    Attributes:
-        wrong: the rows of the wrong cells, counted from 0, by what their formulas compute; None
-            for those of which only the values were found wrong.
-        cells: number of cells that were judged.
-        by_value: why formulas were judged by their values alone, empty if none was.
-        unjudged: why the column was not judged, empty if it was.
+    Args:
+        missing: columns that lack, without which these cannot be judged.
+        rows: of formulas, with the reason.
+        alone: whether no cell of the column was judged by its formula.
     """
-
-    wrong: dict[Tree | None, list[int]]
-    cells: int
-    by_value: str
-    unjudged: str
-
-
-def judge(table: Table) -> Iterator[tuple[str, Judged]]:
-    """Judge every computed cell of a table, column by column in the order of computation."""
-    copies = repeated_rows(table)
-    for column in (it for it in GIVEN if it in table.places):
-        values, cells = table.values[column], [table.cell(column, it) for it in range(table.lines)]
-        typed = np.array([cell not in table.book.formulas for cell in cells])
-        first = next(iter(values[np.isfinite(values)]), np.nan)
-        rows = np.flatnonzero(np.isnan(values) | (typed & ~np.isclose(values, first))).tolist()
-        yield column, Judged({None: rows} if rows else {}, 0, "", "")
-    for column in (*FORMULAS, *WEIGHTS):
-        if column in table.places:
-            skipped = copies if column in WEIGHTS else ()
-            rows = [row for row in table.computed(column) if row not in skipped]
-            yield column, _judge_column(table, column, rows)
+    right, _, far, coarse = compare(table, column)
+    sharp = any(far[row] or (np.isfinite(right[row]) and not coarse[row]) for row in rows)
+    unjudged = "too few digits to tell right from wrong"
+    if column in WEIGHTS and table.rate.value is None:
+        unjudged = "the learning rate is unknown: write it beside a label such as η"
+    if missing:
+        unjudged = f"there is no column for {', '.join(missing)}"
+    for row, by_value in rows.items():
+        may_be_coarse = alone and table.cell(column, row) not in table.book.formulas
+        if far[row]:
+            yield Verdict(column, row, False, None, by_value)
+        elif not sharp or (coarse[row] and not may_be_coarse):
+            yield Verdict(column, row, None, None, by_value, unjudged)
+        else:
+            yield Verdict(column, row, True if np.isfinite(right[row]) else None, None, by_value)
 
 
-def _judge_column(table: Table, column: str, rows: list[int]) -> Judged:
-    needed = symbols(right_tree(column, table.lacking))
-    missing = [it for it in COLUMNS if it in table.lacking & {need.column for need in needed}]
-    wrong: dict[Tree | None, list[int]] = {}
-    by_value, verdict, last, left = "", None, None, []
-    for row in rows:
-        try:
-            tree = table.tree(column, row)
-        except Unevaluable as reason:
-            by_value, tree = by_value or str(reason), None
-        if tree is not last or tree is None:
-            verdict, last = None if tree is None else agrees(table, column, row, tree), tree
-        if verdict is None or (missing and not verdict):
-            left.append(row)
-            if tree is not None and verdict is None:
-                by_value = by_value or _why_by_value(tree)
-        elif not verdict:
-            wrong.setdefault(tree, []).append(row)
-    cells, unjudged = len(rows) - len(left), ""
-    if column in WEIGHTS and np.isnan(table.values[column][0]):
-        wrong[None] = [0]
-    if left:
-        right, _, far, coarse = compare(table, column)
-        wrong.setdefault(None, []).extend(row for row in left if far[row])
-        known = [row for row in left if far[row] or np.isfinite(right[row])]
-        sharp = [row for row in known if far[row] or not coarse[row]]
-        # In an all-typed column some numbers may be too coarse to judge; among formulas, none may.
-        if not sharp or (cells and len(sharp) < len(known)):
-            unjudged = "too few digits to tell right from wrong"
-            if column in WEIGHTS and table.eta is None:
-                unjudged = "the learning rate is unknown: write it beside a label such as η"
-            if missing:
-                unjudged = f"there is no column for {', '.join(missing)}"
-        cells += len(sharp if unjudged else known)
-    return Judged({tree: rows for tree, rows in wrong.items() if rows}, cells, by_value, unjudged)
+def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
+    """Compare a column's saved values with those computed from the sheet's other columns.
+
+    Each may be off by half a unit of its own last digit, and by what half a unit of the last digit
+    of each number it depends on does to it.
+
+    Returns:
+        Four arrays of shape (lines,): the right values, NaN where they cannot be computed; the
+        tolerance of each saved value; whether it is out of tolerance, or not a number; and whether
+        its rounding is too coarse to decide, such as that of 0.00.
+    """
+    tree = right_tree(column, table.lacking)
+    saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)
+    with np.errstate(all="ignore"):
+        near = half_units(table, column) + np.maximum(RELATIVE * np.abs(right), FLOOR)
+        for it in symbols(tree) - {ETA}:
+            moved = saved | {it: saved[it] + shifted(half_units(table, it.column), it.below)}
+            near = near + np.nan_to_num(np.abs(evaluate(tree, moved) - right))
+        value = table.values[column]
+        far = ~(np.abs(value - right) <= near) & (np.isfinite(right) | np.isnan(value))
+        scale = np.abs(right - shifted(value, -1)) if column in WEIGHTS else np.abs(right)
+    return right, near, far, (near > BLUNT * scale) & (scale != 0)
+
+
+def right_values(table: Table, column: str) -> np.ndarray:
+    """Compute a column from the sheet's other columns, NaN where those tell none."""
+    tree = right_tree(column, table.lacking)
+    with np.errstate(all="ignore"):
+        return np.broadcast_to(evaluate(tree, saved_numbers(table, symbols(tree))), table.lines)
+
+
+def saved_numbers(table: Table, needed: Collection[Symbol]) -> dict[Symbol, np.ndarray]:
+    """Give the saved numbers of cells, as seen from every row; NaN where there are none."""
+    unknown = np.full(table.lines, np.nan)
+    eta = np.full(table.lines, np.nan if table.rate.value is None else table.rate.value)
+    return {
+        it: eta if it == ETA else shifted(table.values.get(it.column, unknown), it.below)
+        for it in needed
+    }
+
+
+def shifted(column: np.ndarray, below: int) -> np.ndarray:
+    """Give for every row the number in the row above (−1) or its own (0); NaN above the first."""
+    return np.concatenate([[np.nan], column[:-1]]) if below else column

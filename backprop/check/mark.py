@@ -9,7 +9,7 @@ from openpyxl.cell import Cell
 from openpyxl.comments import Comment
 from openpyxl.styles import PatternFill
 
-from backprop.check.report import FileReport, Wrong
+from backprop.check.findings import FileReport, Finding
 from common import UserError, write_whole
 
 COLOUR = "FFFFB3A7"  # a red that black digits stay readable on
@@ -47,7 +47,7 @@ def write_marked(path: Path, report: FileReport, copy: Path) -> None:
     write_whole(copy, file.getvalue())
 
 
-def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: Wrong) -> None:
+def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: Finding) -> None:
     for name in wrong.cells:
         sheet[name].fill = PatternFill("solid", fgColor=COLOUR)
     first = sheet[wrong.cells[0]]
@@ -55,7 +55,7 @@ def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: Wrong) -> None:
         first.comment = _note(wrong)
 
 
-def _note(wrong: Wrong) -> Comment:
+def _note(wrong: Finding) -> Comment:
     lines = [f"{wrong.column}: {len(wrong.cells)} wrong", f"right: {wrong.right_formula}"]
     if wrong.likely:
         lines.append(f"likely: {wrong.likely}")

@@ -1,16 +1,22 @@
-"""What was found in a file: as data, for a person, and for a spreadsheet."""
+"""What was found in files: for a person, and for a spreadsheet."""
 
 import csv
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from backprop.check.find import Gap
+from backprop.check.findings import (
+    INCOMPLETE,
+    RIGHT,
+    UNREADABLE,
+    WRONG,
+    FileReport,
+    TableReport,
+)
+from backprop.check.gaps import Gap
 from backprop.check.slips import Slip
 from backprop.check.words import written
 
-RIGHT, INCOMPLETE, WRONG, UNREADABLE = "right", "incomplete", "wrong", "unreadable"
 FIELDS = (
     "file", "sheet", "first_row", "rows", "learning_rate", "verdict", "column", "wrong_cells",
     "first_cell", "value", "right", "formula", "right_formula", "likely", "slip", "uses",
@@ -18,104 +24,31 @@ FIELDS = (
 )  # fmt: skip
 
 
-class Wrong(NamedTuple):
-    """Cells of a column that are wrong in the same way; all fields but `cells` describe the first.
-
-    Attributes:
-        value: the cell as saved.
-        right: the right value, from the other cells of the sheet; None if it cannot be computed.
-        formula: empty if the cell has none.
-        slip: what makes it wrong, None where no single change does; `likely` says it in words.
-        alike: equal for the same mistake in other tables.
-    """
-
-    column: str
-    cells: tuple[str, ...]
-    value: Any
-    right: float | None
-    formula: str
-    right_formula: str
-    slip: Slip | None
-    likely: str
-    alike: Any
+def tells_more(report: FileReport) -> bool:
+    """Tell whether the details say more than the sentence."""
+    remarks = any(table.remarks for table in report.tables)
+    return remarks or report.verdict in (WRONG, INCOMPLETE)
 
 
-@dataclass(frozen=True)
-class TableReport:
-    """What was found in a table.
-
-    Attributes:
-        first_row: as the spreadsheet counts.
-        rate_cell: where the learning rate stands, empty if it was inferred.
-        judged: number of cells that were judged.
-        remarks: what a reader of the verdict must know.
-        starts: what the table starts from where something else is asked for.
-        missing: what is missing or could not be judged.
-    """
-
-    sheet: str
-    first_row: int
-    rows: int
-    learning_rate: float | None
-    rate_cell: str
-    judged: int
-    remarks: tuple[str, ...]
-    wrong: tuple[Wrong, ...]
-    starts: str
-    missing: tuple[str, ...]
-
-    @property
-    def verdict(self) -> str:
-        """Wrong, incomplete or right."""
-        return WRONG if self.wrong or self.starts else INCOMPLETE if self.missing else RIGHT
-
-    def columns(self) -> dict[str, list[Wrong]]:
-        """Give the wrong cells by column."""
-        names = dict.fromkeys(wrong.column for wrong in self.wrong)
-        return {name: [it for it in self.wrong if it.column == name] for name in names}
-
-
-@dataclass(frozen=True)
-class FileReport:
-    """What was found in a file; `reason` says why nothing can be judged, if nothing can."""
-
-    tables: tuple[TableReport, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    reason: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """Unreadable, wrong, incomplete or right."""
-        if self.reason:
-            return UNREADABLE
-        verdicts = {table.verdict for table in self.tables} | {INCOMPLETE for _ in self.gaps}
-        return next(it for it in (WRONG, INCOMPLETE, RIGHT) if it in verdicts)
-
-    @property
-    def tells_more(self) -> bool:
-        """Whether the details say more than the sentence."""
-        remarks = any(table.remarks for table in self.tables)
-        return remarks or self.verdict in (WRONG, INCOMPLETE)
-
-    def sentence(self) -> str:
-        """Give the verdict in one sentence."""
-        missing = [it for table in self.tables for it in table.missing] + [*map(_where, self.gaps)]
-        within = _count(len(self.tables), "table")
-        if self.verdict == UNREADABLE:
-            return f"Cannot be judged: {self.reason}"
-        if self.verdict == RIGHT:
-            cells = sum(table.judged for table in self.tables)
-            return f"Right: all {cells} cells of {within}."
-        if self.verdict == INCOMPLETE:
-            more = f" (and {_count(len(missing) - 1, 'more reason')})" if len(missing) > 1 else ""
-            return f"Incomplete: nothing judged is wrong, but {missing[0]}{more}."
-        wrong = [table for table in self.tables if table.verdict == WRONG]
-        columns = list(dict.fromkeys(it for table in wrong for it in table.columns()))
-        columns += ["the starting numbers"] if any(table.starts for table in wrong) else []
-        what = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} and {columns[-1]}"
-        within = within if len(wrong) == len(self.tables) else f"{len(wrong)} of {within}"
-        rest = "some of the rest could not be judged" if missing else "the other columns are right"
-        return f"Wrong: {what} in {within}; {rest}."
+def sentence(report: FileReport) -> str:
+    """Give the verdict on a file in one sentence."""
+    missing = [it for table in report.tables for it in table.missing] + [*map(_where, report.gaps)]
+    within = _count(len(report.tables), "table")
+    if report.verdict == UNREADABLE:
+        return f"Cannot be judged: {report.reason}"
+    if report.verdict == RIGHT:
+        cells = sum(table.judged for table in report.tables)
+        return f"Right: all {cells} cells of {within}."
+    if report.verdict == INCOMPLETE:
+        more = f" (and {_count(len(missing) - 1, 'more reason')})" if len(missing) > 1 else ""
+        return f"Incomplete: nothing judged is wrong, but {missing[0]}{more}."
+    wrong = [table for table in report.tables if table.verdict == WRONG]
+    columns = list(dict.fromkeys(it for table in wrong for it in table.columns()))
+    columns += ["the starting numbers"] if any(table.starts for table in wrong) else []
+    what = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} and {columns[-1]}"
+    within = within if len(wrong) == len(report.tables) else f"{len(wrong)} of {within}"
+    rest = "some of the rest could not be judged" if missing else "the other columns are right"
+    return f"Wrong: {what} in {within}; {rest}."
 
 
 def details(report: FileReport) -> str:
@@ -133,13 +66,13 @@ def details(report: FileReport) -> str:
             lines.append(f"  the same in {_count(len(others), 'more table')}: {names}")
             lines += [f"  {table.sheet}: {it}" for table in others for it in table.remarks]
     lines += [f"Not judged: {_where(gap)}" for gap in report.gaps]
-    return "\n".join([*lines, report.sentence()])
+    return "\n".join([*lines, sentence(report)])
 
 
 def overview(reports: Mapping[str, FileReport]) -> str:
     """Write a line for each file."""
     width = max(map(len, reports))
-    return "\n".join(f"{name:{width}}  {it.sentence()}" for name, it in reports.items())
+    return "\n".join(f"{name:{width}}  {sentence(it)}" for name, it in reports.items())
 
 
 def csv_text(reports: Mapping[str, FileReport]) -> str:
@@ -200,11 +133,18 @@ def _where(gap: Gap) -> str:
     return f"{rows} of sheet {gap.sheet}: {gap.reason}"
 
 
+def _rate(table: TableReport) -> str:
+    if table.learning_rate is None:
+        return "η not needed for one row" if table.rows == 1 else "η unknown"
+    rate, (least, most) = f"η = {table.learning_rate:.15g}", table.rate_span
+    if table.rate_cell:
+        return f"{rate} ({table.rate_cell})"
+    others = f", which {least:.3g} to {most:.3g} explain as well" if most > 1.01 * least else ""
+    return f"{rate}, inferred from the weight updates{others}"
+
+
 def _table_lines(table: TableReport) -> Iterator[str]:
-    rate = "η not needed for one row" if table.rows == 1 else "η unknown"
-    if table.learning_rate is not None:
-        where = f" ({table.rate_cell})" if table.rate_cell else ", inferred from the weight updates"
-        rate = f"η = {table.learning_rate:.15g}{where}"
+    rate = _rate(table)
     rows = _count(table.rows, "row")
     yield f"Sheet {table.sheet}, table from row {table.first_row}: {rows}, {rate}"
     yield from (f"  {remark}" for remark in (*table.remarks, table.starts) if remark)

@@ -11,6 +11,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backprop.check.exercise import (
+    ETA,
+    GIVEN,
+    NOTHING,
+    Kept,
+    is_circular,
+    moved_by,
+    outcome,
+    placed,
+    placeholders,
+    right_tree,
+)
 from backprop.check.formula import (
     Call,
     Symbol,
@@ -21,16 +33,12 @@ from backprop.check.formula import (
     product,
     read,
     symbols,
-)  # fmt: skip
-from backprop.check.judge import NOTHING, Kept, kept_inputs, outcome, rate
-from backprop.check.right import ETA, GIVEN, is_circular, placed, placeholders, right_tree
-from backprop.check.table import Table
-from backprop.check.values import compare, saved_numbers
+    with_leaves,
+)
+from backprop.check.judge import compare, saved_numbers
+from backprop.check.limits import MOST_LEAVES, MOST_PLACES, SAME
+from backprop.check.tables import Table
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
-
-SAME = 1e-6  # how far two formulas may be apart that compute the same, as a share
-LARGEST = 30  # cells and numbers of a right formula, all columns that lack put in, to be changed
-MOST_PLACES = 4  # of one cell in a formula, of which every choice is tried
 
 
 class Slip(NamedTuple):
@@ -62,8 +70,8 @@ def find_slips(
     """
     if tree is not None:
         slip = _blank(table, column, tree, rows[0])
-        for kept in kept_inputs(table, column, rows[0], tree):
-            slip = slip or slip_of_formula(column, tree, table.lacking, kept, table.eta)
+        for kept in table.kept_inputs(column, rows[0], tree):
+            slip = slip or slip_of_formula(column, tree, table.lacking, kept, table.rate.value)
         yield slip, rows
         return
     groups: dict[Slip | None, list[int]] = {}
@@ -79,8 +87,8 @@ def _blank(table: Table, column: str, tree: Tree, row: int) -> Slip | None:
     for it in sorted(symbols(right) - symbols(tree) - {ETA}):
         if it.column in table.places:
             cell = table.sheet, table.first + row + it.below, table.places[it.column]
-            without = outcome(swapped(right, it, 0.0), NOTHING, table.eta)
-            if table.book.is_blank(cell) and _is_same(without, outcome(tree, NOTHING)):
+            without = outcome(swapped(right, it, 0.0), NOTHING, table.rate.value)
+            if table.book.is_blank(cell) and _is_same(without, outcome(tree)):
                 return Slip("blank", belongs=it)
     return None
 
@@ -92,7 +100,7 @@ def slip_of_formula(
     """Name the change of a column's right formula that computes what another one computes."""
     if column in FORMULAS and is_circular(column, tree):
         return Slip("circular")
-    moved = rate(column, tree, kept) if column in WEIGHTS else None
+    moved = moved_by(column, tree, kept) if column in WEIGHTS else None
     right, there = right_tree(column, lacking), outcome(tree, kept)
     named = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, Symbol)))
     typed = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, float)))
@@ -167,7 +175,7 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
 def structural(column: str, lacking: frozenset[str]) -> list[Change]:
     """List the changes of a column's right formula that are not of its cells and numbers."""
     right = right_tree(column, lacking)
-    if len(list(leaves(right))) > LARGEST:
+    if len(list(leaves(right))) > MOST_LEAVES:
         return []
     changes = [*edits(right), *retyped(column, lacking)]
     if column in WEIGHTS:
@@ -302,14 +310,9 @@ def swapped(tree: Tree, leaf: Tree, other: Tree) -> Tree:
 
 def _with_leaves(tree: Tree, places: Collection[int], other: Tree) -> Tree:
     """Put another leaf in some places, as `leaves` counts them."""
-    count = itertools.count()
-
-    def changed(it: Tree) -> Tree:
-        if isinstance(it, Call):
-            return Call(it.name, tuple(map(changed, it.args)))
-        return other if next(count) in places else it
-
-    return changed(tree)
+    return with_leaves(
+        tree, (other if index in places else it for index, it in enumerate(leaves(tree)))
+    )
 
 
 def _shape(tree: Tree) -> Any:

@@ -1,0 +1,313 @@
+"""What was found in one workbook, as data: read it, judge its tables, name the mistakes."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from backprop.check.book import Book, UnreadableBook, address, read_book
+from backprop.check.exercise import ETA, GIVEN, is_given
+from backprop.check.formula import Formulas, Symbol, Tree, leaves, with_leaves
+from backprop.check.gaps import Gap, find_gaps
+from backprop.check.judge import Verdict, best, judge, right_values
+from backprop.check.layout import Header, find_headers, find_rows
+from backprop.check.limits import FEWEST, MOST_TABLES, MOST_TOLD, START
+from backprop.check.slips import Slip, find_slips
+from backprop.check.tables import Table, another_network, hypotheses
+from backprop.check.words import in_words
+from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS
+
+RIGHT, INCOMPLETE, WRONG, UNREADABLE = "right", "incomplete", "wrong", "unreadable"
+FAILED = "made the check itself fail"
+
+
+class Asked(NamedTuple):
+    """What every sheet must start from, and how many steps it must go; empty for anything."""
+
+    given: tuple[tuple[str, float], ...] = ()
+    steps: int = 0
+
+
+class Finding(NamedTuple):
+    """Cells of a column that are wrong in the same way; all fields but `cells` describe the first.
+
+    Columns are called as in the sheet.
+
+    Attributes:
+        value: the cell as saved.
+        right: the right value, from the other cells of the sheet; None if it cannot be computed.
+        formula: empty if the cell has none.
+        slip: what makes it wrong, None where no single change does; `likely` says it in words.
+        alike: equal for the same mistake in other tables.
+    """
+
+    column: str
+    cells: tuple[str, ...]
+    value: Any
+    right: float | None
+    formula: str
+    right_formula: str
+    slip: Slip | None
+    likely: str
+    alike: Any
+
+
+@dataclass(frozen=True)
+class TableReport:
+    """What was found in a table.
+
+    Attributes:
+        first_row: as the spreadsheet counts.
+        rate_cell: where the learning rate stands, empty if it was inferred.
+        rate_span: from the least to the largest rate that explains the sheet as well.
+        judged: number of cells that were judged.
+        remarks: what a reader of the verdict must know.
+        starts: what the table starts from where something else is asked for.
+        missing: what is missing or could not be judged.
+    """
+
+    sheet: str
+    first_row: int
+    rows: int
+    learning_rate: float | None
+    rate_cell: str
+    rate_span: tuple[float, float]
+    judged: int
+    remarks: tuple[str, ...]
+    wrong: tuple[Finding, ...]
+    starts: str
+    missing: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """Wrong, incomplete or right."""
+        return WRONG if self.wrong or self.starts else INCOMPLETE if self.missing else RIGHT
+
+    def columns(self) -> dict[str, list[Finding]]:
+        """Give the wrong cells by column."""
+        found: dict[str, list[Finding]] = defaultdict(list)
+        for it in self.wrong:
+            found[it.column].append(it)
+        return found
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What was found in a file; `reason` says why nothing can be judged, if nothing can."""
+
+    tables: tuple[TableReport, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    reason: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Unreadable, wrong, incomplete or right."""
+        if self.reason:
+            return UNREADABLE
+        verdicts = {table.verdict for table in self.tables} | {INCOMPLETE for _ in self.gaps}
+        return next(it for it in (WRONG, INCOMPLETE, RIGHT) if it in verdicts)
+
+
+def check_workbook(path: Path, asked: Asked) -> FileReport:
+    """Judge every table of a workbook; an error of the check itself is reported as unreadable."""
+    try:
+        return _check(read_book(path), asked)
+    except UnreadableBook as error:
+        return FileReport(reason=str(error))
+    except Exception as error:  # one file in a hundred must not cost the others' results
+        return FileReport(reason=f"{FAILED} ({error!r}): please report it")
+
+
+def _check(book: Book, asked: Asked) -> FileReport:
+    formulas, headers = Formulas(book), find_headers(book)
+    if not headers:
+        names = f"{FEWEST} or more of the columns {', '.join(COLUMNS)}"
+        return FileReport(reason=f"has no table of the exercise: no row names {names}")
+    if len(headers) > MOST_TABLES:
+        return FileReport(reason=f"has more than {MOST_TABLES} tables")
+    judged = [_judge(formulas, header, _end_above(book, headers, header)) for header in headers]
+    reports = [_report(*them, asked) for them in judged if not isinstance(them, str)]
+    if any(it.judged for it in reports):
+        tables = [them if isinstance(them, str) else them[0] for them in judged]
+        return FileReport(tuple(reports), tuple(find_gaps(formulas, headers, tables)))
+    fullest = max(range(len(headers)), key=lambda it: len(headers[it].places))
+    header, reason = headers[fullest], judged[fullest] or _without_numbers(book, headers[fullest])
+    if not isinstance(reason, str):
+        reason = "; ".join(_missing(*reason, asked))
+    where = f"sheet {header.sheet}, headers in row {header.line + 1}"
+    return FileReport(reason=f"has no table that can be judged ({where}): {reason}")
+
+
+def _end_above(book: Book, headers: Sequence[Header], header: Header) -> int:
+    """Give the line below the last table that stands above a header."""
+    rows = [find_rows(book, it) for it in headers if it.sheet == header.sheet]
+    ends = [it.first + it.lines for it in rows if not isinstance(it, str)]
+    return max((end for end in ends if end <= header.line), default=0)
+
+
+def _judge(formulas: Formulas, header: Header, above: int) -> tuple[Table, list[Verdict]] | str:
+    """Judge the table below a header, or say why it cannot be judged."""
+    rows = find_rows(formulas.book, header)
+    if isinstance(rows, str):
+        return rows
+    table = best(hypotheses(formulas, header, rows, above))
+    verdicts = judge(table)
+    wrong = {it.column for it in verdicts if it.right is False}
+    return (wrong and another_network(table, wrong)) or (table, verdicts)
+
+
+def _without_numbers(book: Book, header: Header) -> str:
+    below = (text for line, _, text in book.texts[header.sheet] if line > header.line)
+    if commas := [it for it in below if re.fullmatch(r"[-−+]?\d+,\d+(E[-+]?\d+)?", it.strip())]:
+        return f"the numbers are text with commas, such as {commas[0]}: write them with points"
+    return "there are no numbers below the headers"
+
+
+def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableReport:
+    computed = (it for it in verdicts if not is_given(it.column, it.row))
+    wrong = [it for column in _columns(verdicts) for it in _findings(table, column, verdicts)]
+    order = (*GIVEN, *FORMULAS, *WEIGHTS).index
+    return TableReport(
+        sheet=table.sheet,
+        first_row=table.first + 1,
+        rows=table.rows,
+        learning_rate=table.rate.value,
+        rate_cell="" if table.rate.cell is None else table.name(table.rate.cell),
+        rate_span=table.rate.span,
+        judged=sum(it.right is not None for it in computed),
+        remarks=tuple(_remarks(table, verdicts)),
+        wrong=tuple(sorted(wrong, key=lambda it: order(it.column))),
+        starts=_start(table, asked),
+        missing=tuple(_missing(table, verdicts, asked)),
+    )
+
+
+def _columns(verdicts: Sequence[Verdict]) -> list[str]:
+    return list(dict.fromkeys(it.column for it in verdicts))
+
+
+def _remarks(table: Table, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    yield from table.remarks
+    book = table.book
+    rows = range(table.lines)
+    computed = (it for it in FORMULAS if it in table.places)
+    if not any(table.cell(it, row) in book.formulas for it in computed for row in rows):
+        yield "there are no formulas: all numbers are typed, and judged within their rounding"
+    for column, values in table.values.items():
+        cells = (table.cell(column, row) for row in np.flatnonzero(np.isfinite(values)))
+        for cell in [it for it in cells if isinstance(book.values[it], str)][:1]:
+            yield f"{table.called(column)} ({table.name(cell)}) is a number stored as text"
+    for column in (it for it in GIVEN if it in table.values):
+        other = np.flatnonzero(~np.isclose(table.values[column], table.values[column][0]))
+        if len(other):
+            yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
+    for reason, names in _by_reason(table, verdicts, "by_value").items():
+        yield f"some formulas of {names} were judged by their saved values, because {reason}"
+
+
+def _missing(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> Iterator[str]:
+    """Say what a table lacks to be called right."""
+    needed = ("E_total", *GRADIENTS, *(WEIGHTS if table.lines > 1 else ()))
+    if lacking := [it for it in needed if table.called(it) in table.lacking]:
+        yield f"there is no column for {', '.join(lacking)}"
+    last = table.first + table.rows - 1
+    places = {it: table.places[it] for it in (*FORMULAS, *WEIGHTS) if it in table.places}
+    blank = [it for it in places if table.book.is_blank((table.sheet, last, places[it]))]
+    if blank:
+        yield f"the last row lacks {', '.join(map(table.called, blank))}"
+    for reason, names in _by_reason(table, verdicts, "unjudged").items():
+        yield f"{names} could not be judged: {reason}"
+    if copies := table.repeated_rows():
+        yield f"typed rows that only repeat the row above: {len(copies)}"
+    if table.lines - 1 < asked.steps:
+        yield f"the table stops after {table.lines - 1} of {asked.steps} steps"
+
+
+def _by_reason(table: Table, verdicts: Sequence[Verdict], kind: str) -> dict[str, str]:
+    """List the columns that have a reason of some kind in common; of a column, the first counts."""
+    of_column: dict[str, str] = {}
+    for it in verdicts:
+        if getattr(it, kind):
+            of_column.setdefault(it.column, getattr(it, kind))
+    found: dict[str, list[str]] = defaultdict(list)
+    for column, reason in of_column.items():
+        found[reason].append(table.called(column))
+    return {reason: ", ".join(names) for reason, names in found.items()}
+
+
+def _start(table: Table, asked: Asked) -> str:
+    """Say where a table has other inputs and targets, or starts from other weights, than asked."""
+    other = []
+    for name, right in asked.given:
+        column = table.called(name)
+        values = table.values.get(column, np.array([]))[: None if name in GIVEN else 1]
+        for row in np.flatnonzero(~np.isclose(values, right, START, 1e-12))[:1]:
+            where = table.name(table.cell(column, row))
+            other.append(f"{name} ({where}) = {values[row]:.15g} instead of {right:.15g}")
+    return f"starts from {', '.join(other)}" if other else ""
+
+
+# --- What is wrong ------------------------------------------------------------------------
+
+
+def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterator[Finding]:
+    """Group the wrong cells of a column by mistake, in the order of their first rows."""
+    of_tree: dict[Tree | None, list[int]] = defaultdict(list)
+    for it in verdicts:
+        if it.column == column and it.right is False:
+            of_tree[it.tree].append(it.row)
+    groups: dict[object, tuple[Slip | None, list[int]]] = {}
+    for tree, rows in of_tree.items():
+        found = find_slips(table, column, tree, rows) if len(groups) < MOST_TOLD else [(None, rows)]
+        for slip, alike in found:
+            key = slip or (tree if len(groups) < MOST_TOLD else "others") or (column, *alike)
+            groups.setdefault(key, (slip, []))[1].extend(alike)
+    for key, (slip, rows) in sorted(groups.items(), key=lambda group: min(group[1][1])):
+        row = min(rows)
+        cell = table.cell(column, row)
+        right = np.nan if is_given(column, row) else right_values(table, column)[row]
+        named = slip and _called(table, slip)
+        yield Finding(
+            column=table.called(column),
+            cells=tuple(address(table.cell(column, it)[1:]) for it in sorted(rows)),
+            value=table.book.values.get(cell),
+            right=float(right) if np.isfinite(right) else None,
+            formula=table.book.typed(cell),
+            right_formula=(
+                "a number" if is_given(column, row) else table.right_formula(column, row)
+            ),
+            slip=named,
+            likely=in_words(named, lambda it, row=row: _named(table, it, row)) if named else "",
+            alike=key,
+        )
+
+
+def _called(table: Table, slip: Slip) -> Slip:
+    """Give a slip with the sheet's own names."""
+
+    def called(tree: Tree | None) -> Tree | None:
+        if tree is None:
+            return None
+        new = (
+            it._replace(column=table.called(it.column)) if isinstance(it, Symbol) else it
+            for it in leaves(tree)
+        )
+        return with_leaves(tree, new)
+
+    return slip._replace(used=called(slip.used), belongs=called(slip.belongs))
+
+
+def _named(table: Table, symbol: Symbol, row: int) -> str:
+    """Name a cell of the table, as seen from a row, with its address."""
+    if symbol == ETA:
+        cell = table.rate.cell
+        return f"the learning rate η{'' if cell is None else f' ({table.name(cell)})'}"
+    column = table.called(symbol.column)
+    cell = table.elsewhere.get(column)
+    if column in table.places:
+        cell = table.sheet, table.first + row + symbol.below, table.places[column]
+    return symbol.column if cell is None else f"{symbol.column} ({table.name(cell)})"

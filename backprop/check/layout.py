@@ -1,0 +1,301 @@
+"""Where the exercise stands in a sheet: rows that name its columns, and the rows below them."""
+
+import functools
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from openpyxl.utils import get_column_letter, quote_sheetname
+
+from backprop.check.book import Book, Cell
+from backprop.check.exercise import GIVEN, NOTHING, Kept, right_tree
+from backprop.check.formula import Formulas, Symbol, Tree, Typed, count_numbers, symbols
+from backprop.check.headers import IF_NO_OTHER, column_of
+from backprop.check.limits import EXPLANATION_ROWS, FEWEST
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS
+
+
+class Header(NamedTuple):
+    """A row that names columns, and the rows below it.
+
+    Attributes:
+        line: of the sheet, counted from 0.
+        places: the sheet columns that carry each name; several if the name is repeated.
+        unnamed: the places between and beside them whose header is not a known name.
+    """
+
+    sheet: str
+    line: int
+    places: dict[str, list[int]]
+    unnamed: list[int]
+
+    @property
+    def taken(self) -> list[int]:
+        """All places with a name."""
+        return [place for places in self.places.values() for place in places]
+
+    def is_below(self, other: "Header") -> bool:
+        """Tell whether it ends a table above it."""
+        same = self.sheet == other.sheet and self.line > other.line
+        return same and not set(self.taken).isdisjoint(other.taken)
+
+
+def find_headers(book: Book) -> list[Header]:
+    """Find the rows of a workbook that name columns of the exercise."""
+    named: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for (sheet, line, place), value in book.values.items():
+        if isinstance(value, str) and (column := column_of(value)) is not None:
+            named.setdefault((sheet, line), []).append((place, column))
+    headers = []
+    for (sheet, line), names in named.items():
+        for part in _side_by_side(sorted(names)):
+            places: dict[str, list[int]] = {}
+            for place, column in sorted(part, key=lambda it: it[1].endswith(IF_NO_OTHER)):
+                if column.removesuffix(IF_NO_OTHER) == column or column[:-1] not in places:
+                    places.setdefault(column.removesuffix(IF_NO_OTHER), []).append(place)
+            if len(places) >= FEWEST and not places.keys().isdisjoint(FORMULAS):
+                span = range(max(part[0][0] - len(COLUMNS), 0), part[-1][0] + len(COLUMNS))
+                unnamed = [place for place in span if place not in dict(names)]
+                headers.append(Header(sheet, line, places, unnamed))
+    order = {sheet: index for index, sheet in enumerate(book.sheets)}
+    return sorted(headers, key=lambda it: (order[it.sheet], it.line, min(it.taken)))
+
+
+def _side_by_side(named: list[tuple[int, str]]) -> Iterable[list[tuple[int, str]]]:
+    """Divide a row of names into tables, where a name is repeated and most others follow."""
+    for index in range(1, len(named)):
+        before = {column for _, column in named[:index]}
+        if named[index][1] in before:
+            after = {column for _, column in named[index:]}
+            if len(before & after) >= FEWEST:
+                return [named[:index], *_side_by_side(named[index:])]
+    return [named]
+
+
+class Rows(NamedTuple):
+    """The rows of a table.
+
+    Attributes:
+        first: line of the first row.
+        count: number of rows.
+        lines: number of rows with weights: one more, if the last row holds little but weights.
+    """
+
+    first: int
+    count: int
+    lines: int
+
+
+def find_rows(book: Book, header: Header) -> Rows | str:
+    """Find the rows under a header, until one that is not of the table.
+
+    Where none can be judged, it gives the reason in words; empty if nothing stands there.
+    """
+
+    def share(line: int, fits: Callable[[Cell], bool]) -> float:
+        return sum(fits((header.sheet, line, it)) for it in header.taken) / len(header.taken)
+
+    def is_calculated(cell: Cell) -> bool:
+        return book.is_filled(cell) and cell in book.values
+
+    below = range(header.line + 1, header.line + 1 + EXPLANATION_ROWS)
+    first = next((line for line in below if share(line, is_calculated) > 0.5), None)
+    if first is None:
+        if any(share(line, book.formulas.__contains__) > 0.5 for line in below):
+            return (
+                "the formulas were never calculated: open the file in a spreadsheet program and "
+                "save it"
+            )
+        if any(share(line, book.is_filled) > 0 for line in below):
+            return "the computed columns are empty: fill in their formulas and save the file"
+        return ""
+    end = first
+    while share(end, book.is_filled) > 0.5:
+        end += 1
+    weights = [(header.sheet, end, header.places[it][-1]) for it in WEIGHTS if it in header.places]
+    last = all(map(book.is_filled, weights)) and any(it in book.formulas for it in weights)
+    return Rows(first, end - first, end - first + last)
+
+
+def name_of_cell(cell: Cell, from_sheet: str, fixed: bool = False) -> str:
+    """Name a cell as a formula of a sheet would."""
+    letters, sign = get_column_letter(cell[2] + 1), "$" if fixed else ""
+    sheet = "" if cell[0] == from_sheet else f"{quote_sheetname(cell[0])}!"
+    return f"{sheet}{sign}{letters}{sign}{cell[1] + 1}"
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Which cells of a sheet hold the exercise; lines and columns are counted from 0.
+
+    Attributes:
+        header: line of the header.
+        rows: those with all columns.
+        lines: those with weights.
+        places: the column of the sheet in which each column stands.
+        elsewhere: the cell of an input or target that is given once, outside of the table.
+    """
+
+    formulas: Formulas
+    sheet: str
+    header: int
+    first: int
+    rows: int
+    lines: int
+    places: Mapping[str, int]
+    elsewhere: Mapping[str, Cell] = field(default_factory=dict)
+
+    @cached_property
+    def book(self) -> Book:
+        """The workbook."""
+        return self.formulas.book
+
+    @cached_property
+    def lacking(self) -> frozenset[str]:
+        """The columns that the sheet does not have."""
+        return frozenset(COLUMNS).difference(self.places, self.elsewhere)
+
+    @cached_property
+    def values(self) -> dict[str, np.ndarray]:
+        """Each column's saved numbers, NaN where a cell holds none; shape (lines,)."""
+        found = {
+            column: self.book.numbers(self.sheet, place, self.first, self.lines)
+            for column, place in self.places.items()
+        }
+        for column in (it for it in GIVEN if it not in self.lacking):
+            cells = [self.cell(column, row) for row in range(self.lines)]
+            found[column] = np.array([self.book.number(it) for it in cells], float)
+        return found
+
+    @cached_property
+    def _given_rows(self) -> dict[str, list[int]]:
+        """For each column that is given, the last row down to each that is not blank."""
+        return {
+            column: list(itertools.accumulate(
+                range(self.lines),
+                lambda last, row, place=place:
+                    last if self.book.is_blank((self.sheet, self.first + row, place)) else row,
+            ))
+            for column, place in self.places.items() if column in GIVEN
+        }  # fmt: skip
+
+    @cached_property
+    def _columns_at(self) -> dict[int, str]:
+        return {place: column for column, place in self.places.items()}
+
+    @cached_property
+    def _found_at(self) -> dict[Cell, tuple[str, int]]:
+        """The column and row of each cell of the table; for what stands elsewhere, row −1."""
+        elsewhere = {cell: (column, -1) for column, cell in self.elsewhere.items()}
+        return elsewhere | {
+            (self.sheet, self.first + row, place): (column, row)
+            for column, place in self.places.items() for row in range(self.lines)
+        }  # fmt: skip
+
+    @cached_property
+    def _of_copies(self) -> dict[Any, Tree]:
+        """What a formula computes, and its copies in all rows below."""
+        return {}
+
+    @cached_property
+    def _is_constant(self) -> bool:
+        """Whether every row has the same inputs and targets, written in it."""
+        whole = list(range(self.lines))
+        return all(
+            rows == whole and np.ptp(self.values[it]) == 0 for it, rows in self._given_rows.items()
+        )
+
+    def cell(self, column: str, row: int) -> Cell:
+        """Give the cell of a column in a row; for one that is given, the last that is not blank."""
+        if column in self.elsewhere:
+            return self.elsewhere[column]
+        if column in GIVEN:
+            row = self._given_rows[column][row]
+        return self.sheet, self.first + row, self.places[column]
+
+    def name(self, cell: Cell, fixed: bool = False) -> str:
+        """Name a cell as a formula of this table would."""
+        return name_of_cell(cell, self.sheet, fixed)
+
+    def address(self, column: str, row: int) -> str:
+        """Name the cell of a column in a row as a formula of this table would."""
+        return self.name(self.cell(column, row), fixed=column in self.elsewhere)
+
+    def has_line(self, line: int) -> bool:
+        """Tell whether a line of the sheet is one of the table's rows."""
+        return 0 <= line - self.first < self.lines
+
+    def covers(self, cell: Cell) -> bool:
+        """Tell whether a cell belongs to the table."""
+        return cell[0] == self.sheet and self.has_line(cell[1]) and cell[2] in self._columns_at
+
+    def computed(self, column: str) -> range:
+        """Give the rows in which a column holds a computed number; the last one may lack it."""
+        last = self.cell(column, self.lines - 1)
+        return range(column in WEIGHTS, self.lines - self.book.is_blank(last))
+
+    def tree(self, column: str, row: int) -> Tree | None:
+        """Follow a cell's formula down to cells of the table, None if it has no formula.
+
+        Raises:
+            Unevaluable: if that cannot be done.
+        """
+        cell = self.cell(column, row)
+        if cell not in self.book.formulas:
+            return None
+        typed = self.formulas.typed(cell)
+        key = column, typed.shape
+        if row > 0 and key in self._of_copies:
+            return self._of_copies[key]
+        tree = self.formulas.follow(cell, functools.partial(self._symbol_at, row), {})
+        if row > 0 and self._is_the_same_below(typed, cell):
+            self._of_copies[key] = tree
+        return tree
+
+    def _is_the_same_below(self, typed: Typed, cell: Cell) -> bool:
+        """Tell whether copies of a formula in the rows below see the same cells from theirs."""
+        for ref in typed.refs if self._is_constant and not typed.is_placed else (None,):
+            there = ref and self.formulas.cell(ref, cell)
+            if ref is None or (there in self._found_at) == ref.line_fixed:
+                return False
+            if there in self.book.formulas if ref.line_fixed else ref.line not in (0, -1):
+                return False
+        return not self.book.formulas[cell].array
+
+    def _symbol_at(self, row: int, cell: Cell) -> Symbol | None:
+        """Name a cell of the table as it is seen from a row, None for any other cell."""
+        if cell not in self._found_at:
+            return None
+        column, other = self._found_at[cell]
+        if column in GIVEN:
+            if other >= 0 and self.book.is_blank(cell):
+                return None
+            if other < 0 or self.values[column][other] == self.values[column][row]:
+                return Symbol(column, 0)
+        return Symbol(column, other - row)
+
+    def kept_inputs(self, column: str, row: int, tree: Tree) -> list[Kept]:
+        """List which inputs and targets to keep when a formula is tried: none, then those it lacks.
+
+        A formula with more numbers than the right one may contain inputs and targets as typed
+        numbers instead of references.
+        """
+        named = {it.column for it in symbols(tree)} | self.lacking
+        saved = (np.nan if it in named else self.values[it][row] for it in GIVEN)
+        kept = tuple(None if np.isnan(number) else float(number) for number in saved)
+        more = count_numbers(tree) > count_numbers(right_tree(column, self.lacking))
+        return [NOTHING, kept] if more and kept != NOTHING else [NOTHING]
+
+    def repeated_rows(self) -> set[int]:
+        """Find typed rows that repeat the row above to the last digit: no step, but a copy."""
+        found, above = set(), None
+        for row in range(self.rows):
+            cells = [self.cell(column, row) for column in self.places]
+            here = [self.book.values.get(cell) for cell in cells]
+            if here == above and not any(cell in self.book.formulas for cell in cells):
+                found.add(row)
+            above = here
+        return found

@@ -1,0 +1,193 @@
+"""The tables that may be meant: hypotheses of where in the sheet each column stands."""
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from openpyxl.utils import get_column_letter
+
+from backprop.check.book import Cell
+from backprop.check.exercise import GIVEN, right_text
+from backprop.check.formula import Formulas
+from backprop.check.headers import column_of, part_of_another_network
+from backprop.check.layout import Header, Layout, Rows
+from backprop.check.limits import LABEL_ABOVE, LABEL_LEFT, MOST_HYPOTHESES, UNUSUAL
+from backprop.check.rate import Rate, find_rate
+from backprop.network import COLUMNS, EDGES, FORWARD, WEIGHTS, gradient_of
+
+
+@dataclass(frozen=True, eq=False)
+class Table(Layout):
+    """One table of the exercise; see `Layout` for where its cells are.
+
+    Attributes:
+        rate: its learning rate.
+        doubt: number of wrong columns that it must explain to be preferred to a more usual table.
+        names: what the sheet calls columns that have another name in `network.py`.
+        remarks: what had to be guessed.
+    """
+
+    rate: Rate = field(kw_only=True)
+    doubt: int = 0
+    names: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def called(self, column: str) -> str:
+        """Tell what the sheet calls a column, and which one it means by a name."""
+        return self.names.get(column, column)
+
+    def right_formula(self, column: str, row: int) -> str:
+        """Write the right formula for a cell in the sheet's own cell names."""
+        above = row - (column in WEIGHTS)
+        names = {it: self.address(it, above) for it in COLUMNS if it not in self.lacking}
+        eta = "η" if self.rate.value is None else f"{self.rate.value:.15g}"
+        if self.rate.cell is not None:
+            eta = self.name(self.rate.cell, fixed=True)
+        return f"={right_text(column, names, eta)}"
+
+
+def hypotheses(formulas: Formulas, header: Header, rows: Rows, above: int) -> Iterator[Table]:
+    """Give the tables that may be meant by a header, the most usual first.
+
+    A header that occurs once is trusted. A column whose header is missing or occurs twice is
+    searched between its usual neighbours; inputs and targets also beside labels above the table.
+    The weights of each layer may be numbered by the neuron they lead to, or by the one they leave.
+
+    Args:
+        above: first line of the sheet that belongs to this table, and not to one before.
+    """
+    trusted = {column: them[0] for column, them in header.places.items() if len(them) == 1}
+    layout = Layout(formulas, header.sheet, header.line, *rows, trusted)
+    choices = [
+        [found, {}] if _is_doubtful(header, layout, found) else [found]
+        for found in _between(header, layout)
+    ]
+    found = [
+        {column: place for some in choice for column, place in some.items()}
+        for choice in itertools.islice(itertools.product(*choices), MOST_HYPOTHESES)
+    ]
+    placed = [_placed(header, replace(layout, places=trusted | it), it, above) for it in found]
+    for names in _numberings():
+        for table in placed:
+            if not names:
+                yield table
+            elif not table.places.keys().isdisjoint(names):
+                places = {names.get(it, it): place for it, place in table.places.items()}
+                remarks = (*table.remarks, _told(names))
+                yield replace(table, places=places, names=names, remarks=remarks, doubt=UNUSUAL)
+
+
+def _placed(header: Header, layout: Layout, found: Mapping[str, int], above: int) -> Table:
+    """Complete a table whose columns are known."""
+    remarks = []
+    for column, place in found.items():
+        title = layout.book.values.get((layout.sheet, layout.header, place))
+        headed = f"headed {str(title).strip()[:60]}" if title else "without a header"
+        remarks.append(f"column {get_column_letter(place + 1)} ({headed}) is used as {column}")
+    elsewhere: dict[str, Cell] = {}
+    for cell in _named_outside(layout):
+        for column in map(column_of, labels_of(layout, cell)):
+            if column in GIVEN and column in layout.lacking:
+                elsewhere.setdefault(column, cell)
+    for column in (it for it in header.places if it in layout.lacking):
+        letters = " and ".join(get_column_letter(it + 1) for it in header.places[column])
+        remarks.append(f"columns {letters} are both headed {column}: rename one")
+    layout = replace(layout, elsewhere=elsewhere)
+    rate = find_rate(layout, above)
+    remarks += [rate.remark] if rate.remark else []
+    where = {name: getattr(layout, name) for name in layout.__dataclass_fields__}
+    return Table(**where, rate=rate, remarks=tuple(remarks))
+
+
+def _between(header: Header, layout: Layout) -> Iterator[dict[str, int]]:
+    """Find places for columns: as many as are missing between two that are known, in order."""
+    book, known = layout.book, layout.places
+    lines = [(layout.sheet, layout.first + row) for row in range(min(layout.lines, 2))]
+    free = {it for it in header.unnamed if any(book.is_filled((*at, it)) for at in lines)}
+    free |= set(header.taken).difference(known.values())
+    runs = [
+        list(run)
+        for is_known, run in itertools.groupby(COLUMNS, known.__contains__)
+        if not is_known
+    ]
+    for run in runs:
+        before, after = COLUMNS.index(run[0]) - 1, COLUMNS.index(run[-1]) + 1
+        left, right = (
+            known.get(COLUMNS[it], -9) if 0 <= it < len(COLUMNS) else -9 for it in (before, after)
+        )
+        inside = sorted(it for it in free if min(left, right) < it < max(left, right))
+        if min(left, right) >= 0 and len(inside) == len(run):
+            yield dict(zip(run, inside if left < right else inside[::-1], strict=True))
+            continue
+        for column in run:  # of a name that stands twice, the one beside a neighbour
+            near = [it for it in header.places.get(column, []) if {it - 1, it + 1} & {left, right}]
+            if len(near) == 1:
+                yield {column: near[0]}
+
+
+def _is_doubtful(header: Header, layout: Layout, found: Mapping[str, int]) -> bool:
+    """Tell whether all places have headers of their own, which may mean other columns."""
+    titles = [layout.book.values.get((layout.sheet, layout.header, it)) for it in found.values()]
+    return all(titles) and set(header.taken).isdisjoint(found.values())
+
+
+# --- The numbering of the weights -----------------------------------------------------------
+
+
+def _numberings() -> Iterator[dict[str, str]]:
+    """Give the names of columns in the sheet where they differ from `network.py`.
+
+    Within a layer, the two weights in the middle exchange their numbers.
+    """
+    for layers in ((), (("w2", "w3"),), (("w6", "w7"),), (("w2", "w3"), ("w6", "w7"))):
+        pairs = [*layers, *(tuple(map(gradient_of, pair)) for pair in layers)]
+        yield {**dict(pairs), **{second: first for first, second in pairs}}
+
+
+def _told(names: Mapping[str, str]) -> str:
+    edges = [(names[it], *EDGES[it]) for it in WEIGHTS if it in names]
+    said = [f"{name} leads from {source} to {target}" for name, source, target in sorted(edges)]
+    return f"the weights are numbered by the neuron they leave: {', '.join(said)}"
+
+
+# --- Other cells ----------------------------------------------------------------------------
+
+
+def _named_outside(layout: Layout) -> Iterator[Cell]:
+    """Give the cells outside of a table that the formulas of its first row name."""
+    for column in layout.places:
+        cell = layout.cell(column, 0)
+        if cell in layout.book.formulas:
+            sources = layout.formulas.sources(cell)
+            yield from (it for it in sources if it[0] != layout.sheet or not layout.has_line(it[1]))
+
+
+def labels_of(layout: Layout, cell: Cell) -> Iterator[str]:
+    """Give the labels of a cell: the text to the left, above, and below it."""
+    sheet, line, place = cell
+    left = ((sheet, line, it) for it in range(place - 1, max(place - LABEL_LEFT - 1, -1), -1))
+    above = ((sheet, it, place) for it in range(line - 1, max(line - LABEL_ABOVE - 1, -1), -1))
+    for ray in (left, above, [(sheet, line + 1, place)]):
+        texts = (layout.book.values.get(it) for it in ray)
+        yield next((it for it in texts if isinstance(it, str)), "")
+
+
+def another_network(table: Table, wrong: Collection[str]) -> str:
+    """Say what wrong columns use that the exercise does not have, such as a third input.
+
+    Where nothing is computed, it is looked for in the header. Empty if there is no such thing.
+    """
+    for column in (it for it in FORWARD if it in wrong):
+        cell = table.cell(column, min(1, table.rows - 1))
+        for source in table.formulas.sources(cell) if cell in table.book.formulas else ():
+            head = (source[0], table.header, source[2])
+            inside = source[0] == table.sheet and table.has_line(source[1])
+            texts = [table.book.values.get(head)] if inside else labels_of(table, source)
+            for text in texts:
+                if part := not table.covers(source) and part_of_another_network(str(text)):
+                    return f"{table.called(column)} uses {part} ({table.name(source)})"
+    if not any(table.cell(it, 0) in table.book.formulas for it in table.places):
+        for line, place, text in table.book.texts[table.sheet]:
+            if line == table.header and (part := part_of_another_network(text)):
+                return f"there is {part} ({table.name((table.sheet, line, place))})"
+    return ""
