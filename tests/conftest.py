@@ -169,7 +169,7 @@ def look_around(browse, tmp_path_factory):
 def check(capsys):
     """Run the command; gives exit code, standard output and standard error."""
     from backprop.__main__ import main
-    from backprop.check.workbook import FAILED
+    from backprop.check.findings import FAILED
 
     def run(*arguments):
         code = main(["check", *map(str, arguments)])

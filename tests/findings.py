@@ -2,11 +2,10 @@
 
 import re
 
-from backprop.check.files import check_files
+from backprop.check.command import check_files
 from backprop.check.formula import Symbol
-from backprop.check.report import INCOMPLETE, RIGHT
+from backprop.check.findings import INCOMPLETE, RIGHT, FAILED, Asked
 from backprop.check.words import written
-from backprop.check.workbook import FAILED, Asked
 from tests.sheets import ALL_CELLS
 
 

@@ -222,7 +222,7 @@ MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 def check_one(path: Path) -> int:
     """Run `check` as a process does, within the limits of time and memory."""
     from backprop.__main__ import main
-    from backprop.check.workbook import FAILED
+    from backprop.check.findings import FAILED
 
     signal.alarm(SECONDS)
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from xlsxwriter.utility import xl_col_to_name
 
 from backprop.check.formula import Symbol
-from backprop.check.report import RIGHT
+from backprop.check.findings import RIGHT
 from backprop.check.slips import structural
 from backprop.check.words import in_words
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem

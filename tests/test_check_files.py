@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import openpyxl
 import pytest
 
-from backprop.check import files, mark, workbook
+from backprop.check import command as files, mark, findings as workbook
 from backprop.check.book import read_book
-from backprop.check.report import UNREADABLE
-from backprop.check.workbook import Asked
+from backprop.check.findings import UNREADABLE
+from backprop.check.findings import Asked
 from backprop.network import COLUMNS
 from tests.digits import ROOT
 from tests.findings import findings, told

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backprop.check.headers import column_of
-from backprop.check.report import INCOMPLETE, RIGHT, WRONG
+from backprop.check.findings import INCOMPLETE, RIGHT, WRONG
 from backprop.network import COLUMNS, WEIGHTS
 from tests.findings import counts, findings, is_incomplete, is_right, slips, told, wrong_columns
 from tests.sheets import ALL_CELLS, COMMONEST, FORMULAS, STEPS, Manner, blank, labelled, write_table

@@ -7,7 +7,8 @@ import numpy as np
 import openpyxl
 import pytest
 
-from backprop.check.report import INCOMPLETE, RIGHT, WRONG, rows_of
+from backprop.check.findings import INCOMPLETE, RIGHT, WRONG
+from backprop.check.report import rows_of
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
 from tests.findings import counts, findings, gaps, is_incomplete, is_right, slips, told
 from tests.sheets import COMMONEST, FORMULAS, PLACES, STEPS, Manner, blank, labelled, write_table

@@ -4,7 +4,7 @@ import openpyxl
 import pytest
 
 from backprop.check.book import read_book
-from backprop.check.formula import Symbol, Trees, Unevaluable, evaluate, symbols
+from backprop.check.formula import Formulas as Trees, Symbol, Unevaluable, evaluate, symbols
 
 FORMULAS = [
     "-2^2", "2^3^2", "-A1^2*3", "2*-A1", "--A1", "+A1-+B1", "50%", "A1%*2", "10%^2", "1-2-3",

@@ -271,7 +271,6 @@ class Formulas:
         self._sheets = {sheet.casefold(): sheet for sheet in book.sheets}
         self._typed: dict[tuple[str, Formula], Typed | Unevaluable] = {}
         self._of_shape: dict[Any, Typed | Unevaluable] = {}
-        self._followed: dict[Any, Tree] = {}
 
     def typed(self, cell: Cell) -> Typed:
         """Read a cell's formula.
@@ -340,14 +339,11 @@ class Formulas:
             seen[cell] = value
             return value
 
-        (shape, tree, refs, _), home = self._at(cell)
+        (_, tree, refs, _), home = self._at(cell)
         cells = [self.cell(ref, home) for ref in refs]
-        key = shape, *[seen[it] if it in seen else value_at(it) for it in cells]
-        if key not in self._followed:
-            values = iter(key[1:])
-            new = (next(values) if isinstance(it, Ref) else it for it in leaves(tree))
-            self._followed[key] = _small(with_leaves(tree, new))
-        return self._followed[key]
+        values = iter([seen[it] if it in seen else value_at(it) for it in cells])
+        new = (next(values) if isinstance(it, Ref) else it for it in leaves(tree))
+        return _small(with_leaves(tree, new))
 
     def sources(self, cell: Cell) -> list[Cell]:
         """List the cells that a cell's formula names; none if it cannot be read."""

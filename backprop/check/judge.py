@@ -14,7 +14,6 @@ import numpy as np
 from backprop.check.exercise import ETA, GIVEN, computes, moved_by, right_tree
 from backprop.check.formula import Call, Symbol, Tree, Unevaluable, evaluate, symbols
 from backprop.check.limits import BLUNT, CLOSE, FIRST_ROWS, FLOOR, RELATIVE
-from backprop.check.rounding import half_units
 from backprop.check.tables import Table
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
@@ -191,9 +190,9 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
     tree = right_tree(column, table.lacking)
     saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)
     with np.errstate(all="ignore"):
-        near = half_units(table, column) + np.maximum(RELATIVE * np.abs(right), FLOOR)
+        near = table.half_units(column) + np.maximum(RELATIVE * np.abs(right), FLOOR)
         for it in symbols(tree) - {ETA}:
-            moved = saved | {it: saved[it] + shifted(half_units(table, it.column), it.below)}
+            moved = saved | {it: saved[it] + shifted(table.half_units(it.column), it.below)}
             near = near + np.nan_to_num(np.abs(evaluate(tree, moved) - right))
         value = table.values[column]
         far = ~(np.abs(value - right) <= near) & (np.isfinite(right) | np.isnan(value))

@@ -4,7 +4,9 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
+from statistics import median_low
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from backprop.check.book import Book, Cell
 from backprop.check.exercise import GIVEN, NOTHING, Kept, right_tree
 from backprop.check.formula import Formulas, Symbol, Tree, Typed, count_numbers, symbols
 from backprop.check.headers import IF_NO_OTHER, column_of
-from backprop.check.limits import EXPLANATION_ROWS, FEWEST
+from backprop.check.limits import DIGITS, EXPLANATION_ROWS, FEWEST, FLOAT32
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
 
@@ -125,6 +127,12 @@ def name_of_cell(cell: Cell, from_sheet: str, fixed: bool = False) -> str:
     letters, sign = get_column_letter(cell[2] + 1), "$" if fixed else ""
     sheet = "" if cell[0] == from_sheet else f"{quote_sheetname(cell[0])}!"
     return f"{sheet}{sign}{letters}{sign}{cell[1] + 1}"
+
+
+def decimals(value: float) -> int:
+    """Count the decimals that a number shows; 0 for NaN."""
+    exponent = Decimal(f"{value:.{DIGITS}g}").normalize().as_tuple().exponent
+    return max(-exponent, 0) if isinstance(exponent, int) else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,6 +296,24 @@ class Layout:
         kept = tuple(None if np.isnan(number) else float(number) for number in saved)
         more = count_numbers(tree) > count_numbers(right_tree(column, self.lacking))
         return [NOTHING, kept] if more and kept != NOTHING else [NOTHING]
+
+    def half_units(self, column: str) -> np.ndarray:
+        """Give half a unit of the last digit that each cell was saved with, or of float32.
+
+        What is given is exact. A number that shows no decimals, such as 0, has those that are
+        usual in its column, or else in the second row.
+        """
+        saved = self.values.get(column, np.full(self.lines, np.nan))
+        if column in GIVEN:
+            return np.zeros(self.lines)
+        row = min(1, self.lines - 1)
+        second = [them[row] for name, them in self.values.items() if name not in GIVEN]
+        own, all_ = ([it for it in map(decimals, them) if it] for them in (saved, second))
+        usual = median_low(own or all_ or [DIGITS])
+        halves = np.array([0.5 * 10.0 ** -(decimals(it) or usual) for it in saved])
+        halves = np.maximum(halves, FLOAT32 * np.nan_to_num(np.abs(saved)))
+        halves[: column in WEIGHTS] = 0  # the starting weights
+        return halves
 
     def repeated_rows(self) -> set[int]:
         """Find typed rows that repeat the row above to the last digit: no step, but a copy."""

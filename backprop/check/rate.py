@@ -14,7 +14,6 @@ from backprop.check.exercise import moved_by
 from backprop.check.formula import Ref, Unevaluable
 from backprop.check.layout import Layout
 from backprop.check.limits import DIGITS, FLOOR, LONGEST_LABEL, MOST_AGREE, RELATIVE
-from backprop.check.rounding import half_units
 from backprop.network import WEIGHTS, gradient_of
 
 _SIGNS = re.compile(r"[\s_(),:=]|(?<=[a-z])\.")
@@ -169,7 +168,7 @@ def _allowed(table: Layout, sign: int) -> tuple[np.ndarray, np.ndarray]:
     known_ = [it for it in WEIGHTS if {it, gradient_of(it)} <= table.values.keys()]
     for weight in known_:
         above, below = table.values[weight][:-1], table.values[weight][1:]
-        half, half_gradient = (half_units(table, it) for it in (weight, gradient_of(weight)))
+        half, half_gradient = (table.half_units(it) for it in (weight, gradient_of(weight)))
         slack = half[:-1] + half[1:] + np.maximum(RELATIVE * np.abs(below), FLOOR)
         gradient = sign * table.values[gradient_of(weight)][:-1]
         low, high = np.zeros_like(slack), np.full_like(slack, math.inf)
