@@ -17,6 +17,8 @@ from backprop.check.limits import BLUNT, CLOSE, FIRST_ROWS, FLOOR, RELATIVE
 from backprop.check.tables import Table
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
+ROUNDS = "they round"  # why formulas are judged by their values
+
 
 class Verdict(NamedTuple):
     """What was found of a cell.
@@ -140,7 +142,7 @@ def _why_by_value(tree: Tree) -> str:
     """Say why a formula cannot be tried at made-up rows."""
     if not symbols(tree):
         return "they refer to no cell of the table"
-    return "they round" if _unrounded(tree) != tree else "they fail with other inputs and weights"
+    return ROUNDS if _unrounded(tree) != tree else "they fail with other inputs and weights"
 
 
 # --- By its saved value -------------------------------------------------------------------
@@ -152,15 +154,21 @@ def _judge_values(
     """Judge cells by their values.
 
     In a column of nothing but typed numbers, some may be too coarse to be judged; none may among
-    formulas, and no formula may round that much.
+    formulas, and no formula may round that much. One that rounds is never wrong: it was found to
+    be right but for that.
 
     Args:
         missing: columns that lack, without which these cannot be judged.
         rows: of formulas, with the reason.
         alone: whether no cell of the column was judged by its formula.
     """
-    right, _, far, coarse = compare(table, column)
-    sharp = any(far[row] or (np.isfinite(right[row]) and not coarse[row]) for row in rows)
+    right, near, far, blunt = compare(table, column)
+    off = np.abs(table.values[column] - right)
+    rounds = {row for row, by_value in rows.items() if by_value == ROUNDS}
+    wrong = {row for row in rows if far[row] and row not in rounds}
+    coarse = {row for row in rows if near[row] > blunt[row]}
+    coarse |= {row for row in rounds if off[row] > blunt[row]}
+    sharp = wrong | {row for row in rows if np.isfinite(right[row]) and row not in coarse}
     unjudged = "too few digits to tell right from wrong"
     if column in WEIGHTS and table.rate.value is None:
         unjudged = "the learning rate is unknown: write it beside a label such as η"
@@ -168,9 +176,9 @@ def _judge_values(
         unjudged = f"there is no column for {', '.join(missing)}"
     for row, by_value in rows.items():
         may_be_coarse = alone and table.cell(column, row) not in table.book.formulas
-        if far[row]:
+        if row in wrong:
             yield Verdict(column, row, False, None, by_value)
-        elif not sharp or (coarse[row] and not may_be_coarse):
+        elif not sharp or (row in coarse and not may_be_coarse):
             yield Verdict(column, row, None, None, by_value, unjudged)
         else:
             yield Verdict(column, row, True if np.isfinite(right[row]) else None, None, by_value)
@@ -184,8 +192,8 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
 
     Returns:
         Four arrays of shape (lines,): the right values, NaN where they cannot be computed; the
-        tolerance of each saved value; whether it is out of tolerance, or not a number; and whether
-        its rounding is too coarse to decide, such as that of 0.00.
+        tolerance of each saved value; whether it is out of tolerance, or not a number; and the
+        largest tolerance that allows a verdict.
     """
     tree = right_tree(column, table.lacking)
     saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)
@@ -197,7 +205,7 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
         value = table.values[column]
         far = ~(np.abs(value - right) <= near) & (np.isfinite(right) | np.isnan(value))
         scale = np.abs(right - shifted(value, -1)) if column in WEIGHTS else np.abs(right)
-    return right, near, far, (near > BLUNT * scale) & (scale != 0)
+    return right, near, far, np.where(scale == 0, np.inf, BLUNT * scale)
 
 
 def right_values(table: Table, column: str) -> np.ndarray:

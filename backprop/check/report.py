@@ -139,7 +139,7 @@ def _rate(table: TableReport) -> str:
     rate, (least, most) = f"η = {table.learning_rate:.15g}", table.rate_span
     if table.rate_cell:
         return f"{rate} ({table.rate_cell})"
-    others = f", which {least:.3g} to {most:.3g} explain as well" if most > 1.01 * least else ""
+    others = f" (any from {least:.3g} to {most:.3g} would do)" if most > 1.01 * least else ""
     return f"{rate}, inferred from the weight updates{others}"
 
 
