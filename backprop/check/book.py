@@ -33,6 +33,7 @@ NOT_READ = {
 
 Cell = tuple[str, int, int]  # sheet, line, column, the last two counted from 0
 Place = tuple[int, int]
+_COMMA = re.compile(r"[-−+]?\d+,\d+(?:E[-+]?\d+)?", re.IGNORECASE)
 
 
 class UnreadableBook(Exception):
@@ -88,6 +89,10 @@ class Book:
             cells = [(sheet, it, column) for it in range(line, line + count)]
             self._numbers[key] = np.array([self.number(it) for it in cells], float)
         return self._numbers[key]
+
+    def has_comma(self, cell: Cell) -> bool:
+        """Tell whether a cell holds a text that would be a number with a point in it."""
+        return bool(_COMMA.fullmatch(str(self.values.get(cell)).strip()))
 
     def is_blank(self, cell: Cell) -> bool:
         """Tell whether a cell shows nothing."""

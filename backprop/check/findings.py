@@ -1,6 +1,5 @@
 """What was found in one workbook, as data: read it, judge its tables, name the mistakes."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -135,7 +134,7 @@ def _check(book: Book, asked: Asked) -> FileReport:
         tables = [them if isinstance(them, str) else them[0] for them in judged]
         return FileReport(tuple(reports), tuple(find_gaps(formulas, headers, tables)))
     fullest = max(range(len(headers)), key=lambda it: len(headers[it].places))
-    header, reason = headers[fullest], judged[fullest] or _without_numbers(book, headers[fullest])
+    header, reason = headers[fullest], judged[fullest] or "there are no numbers below the headers"
     if not isinstance(reason, str):
         reason = "; ".join(_missing(*reason, asked))
     where = f"sheet {header.sheet}, headers in row {header.line + 1}"
@@ -158,13 +157,6 @@ def _judge(formulas: Formulas, header: Header, above: int) -> tuple[Table, list[
     verdicts = judge(table)
     wrong = {it.column for it in verdicts if it.right is False}
     return (wrong and another_network(table, wrong)) or (table, verdicts)
-
-
-def _without_numbers(book: Book, header: Header) -> str:
-    below = (text for line, _, text in book.texts[header.sheet] if line > header.line)
-    if commas := [it for it in below if re.fullmatch(r"[-−+]?\d+,\d+(E[-+]?\d+)?", it.strip())]:
-        return f"the numbers are text with commas, such as {commas[0]}: write them with points"
-    return "there are no numbers below the headers"
 
 
 def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableReport:
@@ -202,9 +194,11 @@ def _remarks(table: Table, verdicts: Sequence[Verdict]) -> Iterator[str]:
         for cell in [it for it in cells if isinstance(book.values[it], str)][:1]:
             yield f"{table.called(column)} ({table.name(cell)}) is a number stored as text"
     for column in (it for it in GIVEN if it in table.values):
-        other = np.flatnonzero(~np.isclose(table.values[column], table.values[column][0]))
-        if len(other):
-            yield f"{column} changes from row to row, first in {table.address(column, other[0])}"
+        numbers = np.flatnonzero(np.isfinite(table.values[column]))
+        same = np.isclose(table.values[column][numbers], table.values[column][numbers[:1]])
+        if not same.all():
+            row = numbers[np.argmin(same)]
+            yield f"{column} changes from row to row, first in {table.address(column, row)}"
     for reason, names in _by_reason(table, verdicts, "by_value").items():
         yield f"some formulas of {names} were judged by their saved values, because {reason}"
 

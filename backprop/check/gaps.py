@@ -9,7 +9,7 @@ import numpy as np
 from backprop.check.book import Cell
 from backprop.check.exercise import GIVEN
 from backprop.check.formula import Formulas
-from backprop.check.layout import Header, Layout
+from backprop.check.layout import COMMAS, Header, Layout
 from backprop.check.limits import FEW, MANY
 
 
@@ -46,8 +46,11 @@ def find_gaps(
                 own = sum(it in book.formulas and not formulas.is_copy(it) for it in cells)
                 # Other tables may stand below; but a line right after the last row belongs to it.
                 is_near = line == start or (table and not isinstance(table, Layout))
-                if filled > (1 if is_near else len(places) / 2) or own > FEW:
+                enough = 1 if is_near else len(places) / 2
+                if filled > enough or own > FEW:
                     reasons[sheet, line] = reason or "too far below the headers"
+                elif len(commas := list(filter(book.has_comma, cells))) > enough:
+                    reasons[sheet, line] = COMMAS.format(book.values[commas[0]])
     judged = [table for table in tables if isinstance(table, Layout)]
     outside = [it for it in book.formulas if not any(table.covers(it) for table in judged)]
     outside = _in_many(it for it in outside if not formulas.is_copy(it))

@@ -46,9 +46,9 @@ _OTHERS: tuple[tuple[str, str], ...] = (
     (rf"(?:{_NET}|{_ACTIVATED})?h(?:idden)?(?:[3-9]|[1-9]\d)", "a third hidden neuron"),
     (rf"h(?:[3-9]|[1-9]\d)(?:{_NET}|{_ACTIVATED})", "a third hidden neuron"),
     (rf"(?:{_NET}|{_ACTIVATED})?o(?:[3-9]|[1-9]\d)", "a third output"),
-    (r"(?:w|weight)(?:9|[1-9]\d)", "a ninth weight"),
     (rf"{_ERROR}[o0]?(?:[3-9]|[1-9]\d)", "a third output"),
     (r"bias|(?:b|bias)(?:\d|[ho][12]?)", "a bias"),
+    (r"(?:w|weight)(?:9|[1-9]\d)", "a ninth weight"),
 )
 
 
@@ -68,13 +68,16 @@ def column_of(header: str) -> str | None:
     return None
 
 
-def part_of_another_network(header: str) -> str:
-    """Say which part the exercise does not have a header names, such as i3; empty if none."""
+def part_of_another_network(header: str) -> tuple[int, str] | None:
+    """Tell which part that the exercise does not have a header names, such as i3; None if none.
+
+    The number is the smaller, the more the part says of the other network.
+    """
     for text in _readings(header) if len(header) <= LONGEST_HEADER else ():
-        for spelling, part in _OTHERS:
+        for rank, (spelling, part) in enumerate(_OTHERS):
             if re.fullmatch(spelling, text):
-                return f"{part}, {header.strip()}"
-    return ""
+                return rank, f"{part}, {header.strip()}"
+    return None
 
 
 def _readings(header: str) -> Iterator[str]:

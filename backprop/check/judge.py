@@ -138,6 +138,12 @@ def _unrounded(tree: Tree) -> Tree:
     return args[0] if tree.name == "ROUND" else Call(tree.name, args)
 
 
+def _half_unit(tree: Tree) -> float:
+    """Give half a unit of the last digit that a whole formula is rounded to, 0 if it is not."""
+    digits = tree.args[-1] if isinstance(tree, Call) and tree.name == "ROUND" else None
+    return 0.5 * 10.0**-digits if isinstance(digits, float) else 0.0
+
+
 def _why_by_value(tree: Tree) -> str:
     """Say why a formula cannot be tried at made-up rows."""
     if not symbols(tree):
@@ -163,11 +169,12 @@ def _judge_values(
         alone: whether no cell of the column was judged by its formula.
     """
     right, near, far, blunt = compare(table, column)
-    off = np.abs(table.values[column] - right)
     rounds = {row for row, by_value in rows.items() if by_value == ROUNDS}
+    for row in rounds:
+        off = abs(table.values[column][row] - right[row])
+        near[row] = max(off, _half_unit(table.tree(column, row)))
     wrong = {row for row in rows if far[row] and row not in rounds}
     coarse = {row for row in rows if near[row] > blunt[row]}
-    coarse |= {row for row in rounds if off[row] > blunt[row]}
     sharp = wrong | {row for row in rows if np.isfinite(right[row]) and row not in coarse}
     unjudged = "too few digits to tell right from wrong"
     if column in WEIGHTS and table.rate.value is None:

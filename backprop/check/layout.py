@@ -91,6 +91,9 @@ class Rows(NamedTuple):
     lines: int
 
 
+COMMAS = "the numbers are text with commas, such as {}: write them with points"
+
+
 def find_rows(book: Book, header: Header) -> Rows | str:
     """Find the rows under a header, until one that is not of the table.
 
@@ -106,6 +109,9 @@ def find_rows(book: Book, header: Header) -> Rows | str:
     below = range(header.line + 1, header.line + 1 + EXPLANATION_ROWS)
     first = next((line for line in below if share(line, is_calculated) > 0.5), None)
     if first is None:
+        cells = [(header.sheet, line, it) for line in below for it in header.taken]
+        if commas := list(filter(book.has_comma, cells)):
+            return COMMAS.format(book.values[commas[0]])
         if any(share(line, book.formulas.__contains__) > 0.5 for line in below):
             return (
                 "the formulas were never calculated: open the file in a spreadsheet program and "

@@ -177,17 +177,20 @@ def another_network(table: Table, wrong: Collection[str]) -> str:
 
     Where nothing is computed, it is looked for in the header. Empty if there is no such thing.
     """
+    book, found = table.book, []
     for column in (it for it in FORWARD if it in wrong):
         cell = table.cell(column, min(1, table.rows - 1))
-        for source in table.formulas.sources(cell) if cell in table.book.formulas else ():
-            head = (source[0], table.header, source[2])
+        for source in table.formulas.sources(cell) if cell in book.formulas else ():
             inside = source[0] == table.sheet and table.has_line(source[1])
-            texts = [table.book.values.get(head)] if inside else labels_of(table, source)
-            for text in texts:
-                if part := not table.covers(source) and part_of_another_network(str(text)):
-                    return f"{table.called(column)} uses {part} ({table.name(source)})"
-    if not any(table.cell(it, 0) in table.book.formulas for it in table.places):
-        for line, place, text in table.book.texts[table.sheet]:
-            if line == table.header and (part := part_of_another_network(text)):
-                return f"there is {part} ({table.name((table.sheet, line, place))})"
-    return ""
+            head = book.values.get((table.sheet, table.header, source[2]))
+            labels = [head] if inside else labels_of(table, source)
+            parts = map(part_of_another_network, map(str, () if table.covers(source) else labels))
+            found += [(it, f"{table.called(column)} uses", source) for it in parts if it]
+    if not any(table.cell(it, 0) in book.formulas for it in table.places):
+        heads = [it for it in book.texts[table.sheet] if it[0] == table.header]
+        parts = [(part_of_another_network(text), line, place) for line, place, text in heads]
+        found += [(it, "there is", (table.sheet, *at)) for it, *at in parts if it]
+    if not found:
+        return ""
+    (_, part), says, cell = min(found, key=lambda it: it[0][0])
+    return f"{says} {part} ({table.name(cell)})"
