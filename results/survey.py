@@ -12,15 +12,16 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from backprop.check import report
 from backprop.check.book import UnreadableBook, read_book
-from backprop.check.files import check_files, find_workbooks
-from backprop.check.workbook import Asked
+from backprop.check.command import check_files, find_workbooks
+from backprop.check.findings import INCOMPLETE, RIGHT, UNREADABLE, WRONG, Asked
+from backprop.check.report import FIELDS as FOUND
+from backprop.check.report import rows_of
 from common import UserError, print_utf8, write_whole
 
 SURVEY = Path(__file__).resolve().parent / "survey.csv"
 OF_OTHERS = ("value", "right", "formula", "right_formula", "likely", "not_judged", "remarks")
-FIELDS = ("distinct", *(name for name in report.FIELDS if name not in OF_OTHERS))
+FIELDS = ("distinct", *(name for name in FOUND if name not in OF_OTHERS))
 
 
 def survey(folder: Path) -> str:
@@ -40,7 +41,7 @@ def survey(folder: Path) -> str:
     for (name, path), found in zip(books.items(), reports, strict=True):
         number = distinct.setdefault(_content(path), len(distinct) + 1)
         sheets: dict[str, int] = {}
-        for row in report.rows_of(found):
+        for row in rows_of(found):
             if "sheet" in row:
                 row["sheet"] = sheets.setdefault(row["sheet"], len(sheets) + 1)
             writer.writerow(row | {"file": Path(name).stem, "distinct": number})
@@ -69,7 +70,7 @@ def slips(rows: list[dict[str, str]]) -> dict[str, set[str]]:
     """Name the workbooks that carry each slip, the commonest slip first."""
     found: dict[str, set[str]] = defaultdict(set)
     for row in rows:
-        if row["verdict"] == report.WRONG and row["column"]:
+        if row["verdict"] == WRONG and row["column"]:
             used = f"uses {row['uses']} where {row['belongs']} belongs" if row["uses"] else ""
             if row["uses"] and row["uses"] == row["belongs"]:
                 used = f"uses {row['uses']} of another row"
@@ -84,7 +85,7 @@ def verdicts(rows: list[dict[str, str]]) -> dict[str, set[str]]:
     of_file: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         of_file[row["file"]].add(row["verdict"])
-    order = (report.WRONG, report.UNREADABLE, report.INCOMPLETE, report.RIGHT)
+    order = (WRONG, UNREADABLE, INCOMPLETE, RIGHT)
     worst = {file: next(it for it in order if it in them) for file, them in of_file.items()}
     return {it: {file for file in worst if worst[file] == it} for it in order}
 
@@ -94,8 +95,14 @@ def distinct(rows: list[dict[str, str]], files: set[str]) -> int:
     return len({row["distinct"] for row in rows if row["file"] in files})
 
 
+def named(rows: list[dict[str, str]]) -> tuple[int, int]:
+    """Count the wrong columns whose slip is named, and all wrong columns."""
+    columns = [row for row in rows if row["column"]]
+    return sum(bool(row["slip"]) for row in columns), len(columns)
+
+
 def table(rows: list[dict[str, str]]) -> str:
-    """Count workbooks by verdict and by slip, and the distinct ones among them."""
+    """Count workbooks by verdict and by slip, the distinct ones among them, and named slips."""
     lines = ["workbooks  distinct"]
     for verdict, files in verdicts(rows).items():
         lines.append(f"{len(files):9}  {distinct(rows, files):8}  {verdict}")
@@ -103,6 +110,7 @@ def table(rows: list[dict[str, str]]) -> str:
     for slip, files in slips(rows).items():
         if len(files) > 1:
             lines.append(f"{len(files):9}  {distinct(rows, files):8}  {slip}")
+    lines += ["", "wrong columns whose slip is named: {} of {}".format(*named(rows))]
     return "\n".join(lines)
 
 

@@ -90,7 +90,7 @@ def real_mnist():
 
 @pytest.fixture
 def make_book(tmp_path):
-    """Make a workbook of sheets by title, each filled by its function."""
+    """Make a workbook of sheets, as `tests.sheets.write_book` takes them."""
     from tests.sheets import write_book
 
     return lambda sheets, name="sheet.xlsx": write_book(tmp_path / name, sheets)

@@ -245,10 +245,12 @@ def soak_workbooks(count: int, generator: random.Random, folder: Path) -> tuple[
     import xlsxwriter
     from tqdm import tqdm
 
+    from backprop.network import COLUMNS
     from tests.sheets import labelled
 
     originals, lost = [], 0
-    for manner in ({}, {"digits": 10}, {"headers": ODD_HEADERS, "digits": 10}, {"decimals": 6}):
+    odd = {"headers": dict(zip(COLUMNS, ODD_HEADERS, strict=True)), "digits": 10}
+    for manner in ({}, {"digits": 10}, odd, {"decimals": 6}):
         file = io.BytesIO()
         with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
             labelled(0.5, **manner)(workbook.add_worksheet("Mine"))

@@ -4,7 +4,7 @@ import openpyxl
 import pytest
 
 from backprop.check.book import read_book
-from backprop.check.formula import Formulas as Trees, Symbol, Unevaluable, evaluate, symbols
+from backprop.check.formula import Formulas, Symbol, Unevaluable, evaluate, symbols
 
 FORMULAS = [
     "-2^2", "2^3^2", "-A1^2*3", "2*-A1", "--A1", "+A1-+B1", "50%", "A1%*2", "10%^2", "1-2-3",
@@ -46,7 +46,7 @@ def calculated(tmp_path_factory, recalculate):
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_a_formula_computes_what_the_spreadsheet_computes(formula, calculated):
     cell = ("Mine", 10 + FORMULAS.index(formula), 5)
-    tree = Trees(calculated).follow(cell, lambda cell: None, {})
+    tree = Formulas(calculated).follow(cell, lambda cell: None, {})
     assert evaluate(tree, {}) == pytest.approx(calculated.number(cell), rel=1e-12)
 
 
@@ -55,10 +55,10 @@ def test_cells_of_a_table_become_symbols(calculated):
         return Symbol("abcd"[cell[2]], cell[1] - 10) if cell[1] < 2 and cell[2] < 4 else None
 
     at = ("Mine", 10 + FORMULAS.index("SUMPRODUCT(A1:D1,A2:D2)"), 5)
-    tree = Trees(calculated).follow(at, symbol_at, {})
+    tree = Formulas(calculated).follow(at, symbol_at, {})
     assert len(symbols(tree)) == 8
     through = ("Mine", 10 + FORMULAS.index("E3+1"), 5)
-    assert symbols(Trees(calculated).follow(through, symbol_at, {})) == {Symbol("a", -10)}
+    assert symbols(Formulas(calculated).follow(through, symbol_at, {})) == {Symbol("a", -10)}
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_cells_of_a_table_become_symbols(calculated):
 def test_what_cannot_be_evaluated_says_why(formula, fact, make_sheet):
     book = read_book(make_sheet(lambda sheet: sheet.write_formula("F11", f"={formula}", None, 1)))
     with pytest.raises(Unevaluable, match=f".*{fact}.+"):
-        Trees(book).follow(("Mine", 10, 5), lambda cell: None, {})
+        Formulas(book).follow(("Mine", 10, 5), lambda cell: None, {})

@@ -1,11 +1,15 @@
 """The layout of the repository: what is in its root, and which module may import which."""
 
 import ast
+import doctest
+import itertools
+import re
 import subprocess
 from graphlib import TopologicalSorter
 
 import pytest
 
+from backprop import check
 from tests.digits import ROOT
 
 FILES = [
@@ -62,6 +66,19 @@ def test_what_stands_behind_a_network_does_not_know_it(graph):
     for name, others in graph.items():
         if name.startswith("mnist") and name != "mnist.__main__":
             assert not others & {"utils", "model"}, name
+
+
+def test_each_step_of_check_imports_only_those_before_it(graph):
+    named = dict.fromkeys(re.findall(r"`(\w+)`", check.__doc__))
+    order = [f"backprop.check.{name}" for name in named]
+    assert {*order} == {name for name in graph if name.startswith("backprop.check.")}
+    for name, before in zip(order, itertools.accumulate([[it] for it in order]), strict=True):
+        others = {it for it in graph[name] if it.startswith("backprop.check.")}
+        assert others < {*before}, name
+
+
+def test_the_example_of_check_computes_what_it_says():
+    assert doctest.testmod(check) == (0, 11)
 
 
 def test_the_project_does_without_tests_and_results(graph):

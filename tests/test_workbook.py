@@ -7,7 +7,8 @@ import numpy as np
 import openpyxl
 import pytest
 
-from backprop.check.report import RIGHT, WRONG, details
+from backprop.check.findings import RIGHT, WRONG
+from backprop.check.report import details
 from backprop.network import LEARNING_RATES, Problem, descend
 from backprop.pictures import network_png
 from backprop.workbook import write_workbook

@@ -6,7 +6,6 @@ has references in place of symbols.
 """
 
 import functools
-import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from openpyxl.formula import Tokenizer
 from openpyxl.formula.tokenizer import Token
 from openpyxl.utils import column_index_from_string
 
-from backprop.check.book import Book, Cell, Formula, Place, number
+from backprop.check.book import Book, Cell, Formula, number
 from backprop.check.limits import (
     DEEPEST,
     LARGEST_TREE,
@@ -63,7 +62,23 @@ class Range(NamedTuple):
     first: Ref
     last: Ref
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its lines and columns.
 
+        Raises:
+            Unevaluable: if copies of the formula would have ranges of other sizes, or it is huge.
+        """
+        first, last = self
+        size = abs(last.line - first.line) + 1, abs(last.column - first.column) + 1
+        if first.line_fixed != last.line_fixed:
+            raise Unevaluable("they use a range that grows from row to row")
+        if size[0] * size[1] > WIDEST:
+            raise Unevaluable("they use a range of too many cells")
+        return size
+
+
+ROW = Ref(None, 0, -1, False)  # the number to the left of a row, which ROW() gives
 Tree = float | str | Symbol | Call | Ref | Range
 
 
@@ -85,7 +100,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ROUND": lambda x, digits=0.0: np.round(x * np.power(10.0, digits)) / np.power(10.0, digits),
     "IFERROR": lambda x, other: np.where(np.isfinite(x), x, other),
     "SUM": _folded(np.add), "MAX": _folded(np.maximum), "MIN": _folded(np.minimum),
-    "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi, "ROW": lambda: 1.0,
+    "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi,
     "AVERAGE": lambda first, *others: sum(others, first) / (1 + len(others)),
     "ARRAYFORMULA": lambda x: x,
 }  # fmt: skip
@@ -202,11 +217,17 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
         nested -= 1
         if token.type == Token.PAREN:
             return args[0]
+        if token.value.upper() == "ROW(" and not args:
+            return ROW
         return call(token.value[:-1].upper().removeprefix("_XLFN."), *args)
 
     def call(name: str, *args: Tree) -> Tree:
         if name not in FUNCTIONS:
             raise Unevaluable(f"the function {name[:40]} is not supported")
+        if name == "SUMPRODUCT":
+            name, args = "SUM", (product(args),)
+        if name in OF_RANGES:
+            args = tuple(element for arg in args for element in _elements(arg))
         FUNCTIONS[name](*[2.0] * len(args))  # a TypeError for too few or too many
         return product(args) if name == "*" else Call(name, args)
 
@@ -224,14 +245,48 @@ def read(text: str, refer: Callable[[str], Tree]) -> Tree:
         raise Unevaluable("they are not valid formulas") from None
 
 
-# --- Cells put in for references ----------------------------------------------------------
+# --- Ranges ---------------------------------------------------------------------------------
 
-_CORNER = r"(\$?)([A-Z]{1,3})(\$?)([1-9]\d{0,6})"
-_REFERENCE = re.compile(
-    rf"(?:([^'!\[\]]+|'(?:[^']|'')+')!)?{_CORNER}(?::{_CORNER})?", re.IGNORECASE
-)
-_STRUCTURED = re.compile(r"(\w*)\[(.+)\]", re.DOTALL)
-_RELATIVE_LINE = re.compile(r"(?<![A-Za-z0-9_.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
+
+def _elements(tree: Tree) -> list[Tree]:
+    """Give the elements of the array that a tree computes; the tree itself if it has no ranges."""
+    sizes = [leaf.size for leaf in leaves(tree) if isinstance(leaf, Range)]
+    lines, columns = max(sizes, default=(1, 1))
+    if lines * columns * sum(1 for _ in nodes(tree)) > LARGEST_TREE:
+        raise Unevaluable(TOO_MANY)
+
+    def element(leaf: Tree, line: int, column: int) -> Tree:
+        if not isinstance(leaf, Range):
+            return leaf
+        top, left = min(leaf.first.line, leaf.last.line), min(leaf.first.column, leaf.last.column)
+        down, right = (at * (size > 1) for at, size in zip((line, column), leaf.size, strict=True))
+        return leaf.first._replace(line=top + down, column=left + right)
+
+    return [
+        with_leaves(tree, (element(leaf, line, column) for leaf in leaves(tree)))
+        for line in range(lines)
+        for column in range(columns)
+    ]
+
+
+def _single(leaf: Tree, formula: Formula) -> Tree:
+    """Give the one cell of a range that a formula's own cell takes; of an array, its element.
+
+    Raises:
+        Unevaluable: if there is none.
+    """
+    if not isinstance(leaf, Range):
+        return leaf
+    (sheet, line, column, line_fixed, column_fixed), (lines, columns) = leaf.first, leaf.size
+    if formula.array:
+        down, right = lines > 1, columns > 1
+        line, column = line - formula.origin[0] * down, column - formula.origin[1] * right
+        return Ref(sheet, line, column, not down, not right)
+    if columns == 1:
+        return Ref(sheet, 0, column, False, column_fixed)
+    if lines == 1:
+        return Ref(sheet, line, 0, line_fixed, False)
+    raise Unevaluable("they use a range where a single cell belongs")
 
 
 def _small(tree: Tree) -> Tree:
@@ -246,20 +301,27 @@ def _small(tree: Tree) -> Tree:
     return tree
 
 
+# --- Cells put in for references ----------------------------------------------------------
+
+_CORNER = r"(\$?)([A-Z]{1,3})(\$?)([1-9]\d{0,6})"
+_REFERENCE = re.compile(
+    rf"(?:([^'!\[\]]+|'(?:[^']|'')+')!)?{_CORNER}(?::{_CORNER})?", re.IGNORECASE
+)
+_STRUCTURED = re.compile(r"(\w*)\[(.+)\]", re.DOTALL)
+_RELATIVE_LINE = re.compile(r"(?<![A-Za-z0-9_.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
+
+
 class Typed(NamedTuple):
     """A formula as it was typed.
 
     Attributes:
         shape: the same for copies of the formula in other rows.
-        tree: its leaves that are no numbers or texts are `Ref` and `Range`.
-        refs: its leaves that are references.
-        is_placed: whether its value depends on where it stands, as that of ROW() and of a range.
+        refs: the leaves of the tree that are references.
     """
 
     shape: Any
     tree: Tree
-    refs: tuple[Ref | Range, ...]
-    is_placed: bool
+    refs: tuple[Ref, ...]
 
 
 class Formulas:
@@ -286,19 +348,18 @@ class Formulas:
         return self._typed[key]
 
     def _read(self, sheet: str, formula: Formula) -> Typed | Unevaluable:
-        text, (line, column), _ = formula
-        shape: tuple[Any, ...] = sheet, text, line, column
-        if not re.search("['\"[]", text):  # names and text may look like cells
+        text, (line, column), array = formula
+        shape: tuple[Any, ...] = sheet, formula
+        if not array and not re.search("['\"[]", text):  # names and text may look like cells
             parts: list[Any] = _RELATIVE_LINE.split(text)  # every third one is a line
             parts[2::3] = [int(it) - line for it in parts[2::3]]
             shape = sheet, column, *parts
         if shape not in self._of_shape:
             try:
-                tree = _small(read(text, lambda it: self._refer(it, sheet, (line, column))))
-                parts = [it for it, _ in nodes(tree)]
-                placed = any(isinstance(it, Range) or it == Call("ROW", ()) for it in parts)
-                refs = tuple(it for it in parts if isinstance(it, Ref | Range))
-                self._of_shape[shape] = Typed(shape, tree, refs, placed)
+                tree = read(text, lambda it: self._refer(it, sheet, formula))
+                leaves_ = [_single(it, formula) for it in leaves(_small(tree))]
+                refs = tuple(it for it in leaves_ if isinstance(it, Ref))
+                self._of_shape[shape] = Typed(shape, with_leaves(tree, iter(leaves_)), refs)
             except Unevaluable as reason:
                 self._of_shape[shape] = reason
         return self._of_shape[shape]
@@ -325,7 +386,9 @@ class Formulas:
 
         def value_at(cell: Cell) -> Tree:
             value = symbol_at(cell)
-            if value is None and cell in self.book.formulas:
+            if cell[2] == ROW.column:
+                value = float(cell[1] + 1)
+            elif value is None and cell in self.book.formulas:
                 self._steps -= 1
                 if self._steps < 0:
                     raise Unevaluable(TOO_MANY)
@@ -339,8 +402,8 @@ class Formulas:
             seen[cell] = value
             return value
 
-        (_, tree, refs, _), home = self._at(cell)
-        cells = [self.cell(ref, home) for ref in refs]
+        _, tree, refs = self.typed(cell)
+        cells = [self.cell(ref, cell) for ref in refs]
         values = iter([seen[it] if it in seen else value_at(it) for it in cells])
         new = (next(values) if isinstance(it, Ref) else it for it in leaves(tree))
         return _small(with_leaves(tree, new))
@@ -348,8 +411,7 @@ class Formulas:
     def sources(self, cell: Cell) -> list[Cell]:
         """List the cells that a cell's formula names; none if it cannot be read."""
         try:
-            (_, _, refs, _), home = self._at(cell)
-            return [self.cell(it, home) for it in refs]
+            return [self.cell(it, cell) for it in self.typed(cell).refs]
         except Unevaluable:
             return []
 
@@ -360,40 +422,6 @@ class Formulas:
         except Unevaluable:
             return True
 
-    def _at(self, cell: Cell) -> tuple[Typed, Cell]:
-        """Give a cell's formula without ranges, and the cell from which its references count."""
-        typed, (_, (line, column), array) = self.typed(cell), self.book.formulas[cell]
-        if not (typed.is_placed or array):
-            return typed, cell
-        home, at = cell, None
-        if array:
-            home, at = (cell[0], line, column), (cell[1] - line, cell[2] - column)
-        tree = self._without_ranges(typed.tree, home, at, itertools.count())
-        return Typed(
-            tree, tree, tuple(it for it in leaves(tree) if isinstance(it, Ref)), True
-        ), home
-
-    def _without_ranges(
-        self, tree: Tree, home: Cell, at: Place | None, count: Iterator[int]
-    ) -> Tree:
-        """Put single cells in place of ranges; `at` is the element wanted of an array."""
-        if next(count) > LARGEST_TREE:
-            raise Unevaluable(TOO_MANY)
-        if isinstance(tree, Range):
-            return Ref(*self._element(tree, home, at))
-        if not isinstance(tree, Call):
-            return tree
-        name, args = tree
-        if name == "ROW":
-            return float(home[1] + 1)
-        if name == "SUMPRODUCT":
-            name, args = "SUM", (Call("*", args),)
-        places = [self._elements(arg, home) if name in OF_RANGES else [at] for arg in args]
-        return Call(name, tuple([
-            self._without_ranges(arg, home, place, count)
-            for arg, all_ in zip(args, places, strict=True) for place in all_
-        ]))  # fmt: skip
-
     def cell(self, ref: Ref, home: Cell) -> Cell:
         """Give the cell that a reference names in a formula that stands at `home`."""
         sheet = home[0] if ref.sheet is None else self._sheets.get(ref.sheet.casefold())
@@ -402,48 +430,36 @@ class Formulas:
         line = ref.line if ref.line_fixed else home[1] + ref.line
         return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
-    def _cells(self, area: Range, home: Cell) -> list[list[Cell]]:
-        (sheet, *first), (_, *last) = (self.cell(ref, home) for ref in area)
-        (top, bottom), (left, right) = map(sorted, zip(first, last, strict=True))
-        if (bottom - top + 1) * (right - left + 1) > WIDEST:
-            raise Unevaluable("they use a range of too many cells")
-        lines, columns = range(top, bottom + 1), range(left, right + 1)
-        return [[(sheet, line, column) for column in columns] for line in lines]
+    def _refer(self, text: str, sheet: str, formula: Formula, depth: int = 0) -> Tree:
+        """Tell what a reference stands for: cells, or what a defined name means.
 
-    def _elements(self, tree: Tree, home: Cell) -> list[Place]:
-        """List the elements of the array that a tree computes."""
-        areas = [self._cells(leaf, home) for leaf in leaves(tree) if isinstance(leaf, Range)]
-        lines, columns = max(((len(it), len(it[0])) for it in areas), default=(1, 1))
-        return [(line, column) for line in range(lines) for column in range(columns)]
-
-    def _element(self, area: Range, home: Cell, at: Place | None) -> Cell:
-        """Give one cell of a range: the one wanted or, outside of arrays, the formula's own."""
-        cells = self._cells(area, home)
-        _, top, left = cells[0][0]
-        line, column = at or (home[1] - top, home[2] - left)
-        line, column = line if len(cells) > 1 else 0, column if len(cells[0]) > 1 else 0
-        if not (0 <= line < len(cells) and 0 <= column < len(cells[0])):
-            raise Unevaluable("they use a range where a single cell belongs")
-        return cells[line][column]
-
-    def _refer(self, text: str, sheet: str, origin: Place, depth: int = 0) -> Tree:
-        """Tell what a reference stands for: cells, or what a defined name means."""
+        All references of an array formula are fixed, since its elements do not shift them.
+        """
         if match := _REFERENCE.fullmatch(text):
             there, *corners = match.groups()
             if there is not None and there.startswith("'"):
                 there = there[1:-1].replace("''", "'")
 
-            def corner(column_fixed: str, letters: str, line_fixed: str, row: str) -> Ref:
-                line = int(row) - 1 - origin[0] * (not line_fixed)
-                column = column_index_from_string(letters) - 1 - origin[1] * (not column_fixed)
-                return Ref(there, line, column, bool(line_fixed), bool(column_fixed))
+            mixed = corners[4] is not None and bool(corners[0]) != bool(corners[4])
+
+            def corner(column_sign: str, letters: str, line_sign: str, row: str) -> Ref:
+                fixed = (
+                    formula.array or line_sign != "",
+                    formula.array or mixed or column_sign != "",
+                )
+                at = int(row) - 1, column_index_from_string(letters) - 1
+                line, column = (
+                    it if is_fixed else it - own
+                    for it, own, is_fixed in zip(at, formula.origin, fixed, strict=True)
+                )
+                return Ref(there, line, column, *fixed)
 
             first = corner(*corners[:4])
             return first if corners[4] is None else Range(first, corner(*corners[4:]))
         name, names = text.casefold(), self.book.names
         meaning = names.get(f"{sheet.casefold()}!{name}", names.get(name))
         if meaning is not None and depth < NESTED:
-            return read(f"={meaning}", lambda it: self._refer(it, sheet, origin, depth + 1))
+            return read(f"={meaning}", lambda it: self._refer(it, sheet, formula, depth + 1))
         match = _STRUCTURED.fullmatch(text)
         table = self.book.tables.get(match[1].casefold()) if match else None
         if table is not None:  # a column of one of Excel's named tables, or one row of it

@@ -271,13 +271,13 @@ class Layout:
 
     def _is_the_same_below(self, typed: Typed, cell: Cell) -> bool:
         """Tell whether copies of a formula in the rows below see the same cells from theirs."""
-        for ref in typed.refs if self._is_constant and not typed.is_placed else (None,):
-            there = ref and self.formulas.cell(ref, cell)
-            if ref is None or (there in self._found_at) == ref.line_fixed:
+        for ref in typed.refs:
+            there = self.formulas.cell(ref, cell)
+            if (there in self._found_at) == ref.line_fixed:
                 return False
             if there in self.book.formulas if ref.line_fixed else ref.line not in (0, -1):
                 return False
-        return not self.book.formulas[cell].array
+        return self._is_constant
 
     def _symbol_at(self, row: int, cell: Cell) -> Symbol | None:
         """Name a cell of the table as it is seen from a row, None for any other cell."""

@@ -6,7 +6,7 @@ A change is data, a `Slip`, together with the changed tree; `words` says it.
 import functools
 import itertools
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from backprop.check.formula import (
     Unevaluable,
     evaluate,
     leaves,
+    nodes,
     product,
     read,
     symbols,
@@ -187,7 +188,7 @@ def structural(column: str, lacking: frozenset[str]) -> list[Change]:
         nets = swapped(nets, it, it._replace(column=it.column[2:]))
     changes += [(Slip("net inputs"), nets)] if len(activations) > 1 else []
     if column.startswith("a_"):
-        net = next(it.args[0] for it, _ in spots(right) if getattr(it, "name", "") == "NEGATIVE")
+        net = next(it.args[0] for it, _ in nodes(right) if getattr(it, "name", "") == "NEGATIVE")
         changes += [
             (Slip("no sigmoid"), net),
             (Slip("other function", used="tanh"), Call("TANH", (net,))),
@@ -201,15 +202,16 @@ def structural(column: str, lacking: frozenset[str]) -> list[Change]:
     return changes
 
 
-def edits(tree: Tree) -> Iterator[Change]:
-    """Change the operations of a tree: leave out, put in twice, turn the sign, exchange."""
-    for node, put in spots(tree):
-        yield Slip("sign", belongs=None if node is tree else node), put(Call("NEGATIVE", (node,)))
-        if isinstance(node, Call):
-            for slip, changed in _edits_here(*node):
-                yield slip, put(changed)
-        elif isinstance(node, Symbol):
-            yield Slip("twice", belongs=node), put(product((node, node)))
+def edits(tree: Tree, is_whole: bool = True) -> Iterator[Change]:
+    """Change one operation of a tree: leave out, put in twice, turn the sign, exchange."""
+    yield Slip("sign", belongs=None if is_whole else tree), Call("NEGATIVE", (tree,))
+    if isinstance(tree, Symbol):
+        yield Slip("twice", belongs=tree), product((tree, tree))
+    if isinstance(tree, Call):
+        yield from _edits_here(*tree)
+        for index, arg in enumerate(tree.args):
+            for slip, new in edits(arg, is_whole=False):
+                yield slip, Call(tree.name, (*tree.args[:index], new, *tree.args[index + 1 :]))
 
 
 def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
@@ -288,19 +290,6 @@ def _with(tokens: list[str], place: int, token: str) -> list[str]:
 
 
 # --- Trees taken apart and put together ---------------------------------------------------
-
-
-def spots(
-    tree: Tree, put: Callable[[Tree], Tree] = lambda new: new
-) -> Iterator[tuple[Tree, Callable[[Tree], Tree]]]:
-    """Give every part of a tree, and the function that puts another one in its place."""
-    yield tree, put
-    for index, arg in enumerate(tree.args if isinstance(tree, Call) else ()):
-
-        def put_here(new: Tree, index: int = index) -> Tree:
-            return put(Call(tree.name, (*tree.args[:index], new, *tree.args[index + 1 :])))
-
-        yield from spots(arg, put_here)
 
 
 def swapped(tree: Tree, leaf: Tree, other: Tree) -> Tree:
