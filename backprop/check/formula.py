@@ -141,9 +141,9 @@ def leaves(tree: Tree) -> Iterator[Tree]:
 
 def with_leaves(tree: Tree, new: Iterator[Tree]) -> Tree:
     """Put others in place of all leaves, in the order of `leaves`."""
-    if isinstance(tree, Call):
-        return Call(tree.name, tuple([with_leaves(arg, new) for arg in tree.args]))
-    return next(new)
+    if not isinstance(tree, Call):
+        return next(new)
+    return Call(tree.name, tuple([with_leaves(arg, new) for arg in tree.args]))
 
 
 @functools.lru_cache(maxsize=10_000)

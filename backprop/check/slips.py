@@ -6,7 +6,7 @@ A change is data, a `Slip`, together with the changed tree; `words` says it.
 import functools
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,7 +169,10 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
             for some in itertools.combinations(places, times):
                 for other in others:
                     if other != leaf:
-                        yield Slip("replaced", other, leaf), _with_leaves(tree, some, other)
+                        new = own.copy()
+                        for place in some:
+                            new[place] = other
+                        yield Slip("replaced", other, leaf), with_leaves(tree, iter(new))
 
 
 @functools.cache
@@ -294,14 +297,7 @@ def _with(tokens: list[str], place: int, token: str) -> list[str]:
 
 def swapped(tree: Tree, leaf: Tree, other: Tree) -> Tree:
     """Put another leaf in place of one wherever it stands."""
-    return _with_leaves(tree, [i for i, it in enumerate(leaves(tree)) if it == leaf], other)
-
-
-def _with_leaves(tree: Tree, places: Collection[int], other: Tree) -> Tree:
-    """Put another leaf in some places, as `leaves` counts them."""
-    return with_leaves(
-        tree, (other if index in places else it for index, it in enumerate(leaves(tree)))
-    )
+    return with_leaves(tree, (other if it == leaf else it for it in leaves(tree)))
 
 
 def _shape(tree: Tree) -> Any:
