@@ -4,8 +4,8 @@ Six steps lead from a file to a sentence. Each module imports only those that ar
 (and `limits`, the numbers that they decide by).
 
 1. The sheet: `book` reads the cells of a file, `formula` reads formulas into trees.
-2. The tables: `exercise` says what belongs in each column, and `headers` what people call it.
-   `layout` finds the rows that name columns and the cells below them, `rate` the learning rate.
+2. The tables: `exercise` says what belongs in each column. `headers` finds the rows that name
+   columns, whatever people call them, `layout` the cells of each, and `rate` the learning rate.
    `tables` lists the tables that may be meant: hypotheses, for where a header is in doubt.
 3. The verdicts: `judge` takes the table with the fewest mistakes, and gives a verdict on each cell.
    `gaps` finds rows that belong to no table.

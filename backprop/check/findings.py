@@ -12,8 +12,8 @@ from backprop.check.book import Book, UnreadableBook, address, read_book
 from backprop.check.exercise import ETA, GIVEN, is_given
 from backprop.check.formula import Formulas, Symbol, Tree, leaves, with_leaves
 from backprop.check.gaps import Gap, find_gaps
+from backprop.check.headers import Header, Rows, find_headers, find_rows
 from backprop.check.judge import Verdict, best, judge, right_values
-from backprop.check.layout import Header, find_headers, find_rows
 from backprop.check.limits import FEWEST, MOST_TABLES, MOST_TOLD, START
 from backprop.check.slips import Slip, find_slips
 from backprop.check.tables import Table, another_network, hypotheses
@@ -128,7 +128,12 @@ def _check(book: Book, asked: Asked) -> FileReport:
         return FileReport(reason=f"has no table of the exercise: no row names {names}")
     if len(headers) > MOST_TABLES:
         return FileReport(reason=f"has more than {MOST_TABLES} tables")
-    judged = [_judge(formulas, header, _end_above(book, headers, header)) for header in headers]
+    rows = [find_rows(book, header) for header in headers]
+    judged = [
+        it if isinstance(it, str) else
+        _judge(hypotheses(formulas, header, it, _end_above(header, headers, rows)))
+        for header, it in zip(headers, rows, strict=True)
+    ]  # fmt: skip
     reports = [_report(*them, asked) for them in judged if not isinstance(them, str)]
     if any(it.judged for it in reports):
         tables = [them if isinstance(them, str) else them[0] for them in judged]
@@ -141,19 +146,17 @@ def _check(book: Book, asked: Asked) -> FileReport:
     return FileReport(reason=f"has no table that can be judged ({where}): {reason}")
 
 
-def _end_above(book: Book, headers: Sequence[Header], header: Header) -> int:
+def _end_above(header: Header, headers: Sequence[Header], rows: Sequence[Rows | str]) -> int:
     """Give the line below the last table that stands above a header."""
-    rows = [find_rows(book, it) for it in headers if it.sheet == header.sheet]
-    ends = [it.first + it.lines for it in rows if not isinstance(it, str)]
+    found = zip(headers, rows, strict=True)
+    same = [it for other, it in found if other.sheet == header.sheet and not isinstance(it, str)]
+    ends = [it.first + it.lines for it in same]
     return max((end for end in ends if end <= header.line), default=0)
 
 
-def _judge(formulas: Formulas, header: Header, above: int) -> tuple[Table, list[Verdict]] | str:
-    """Judge the table below a header, or say why it cannot be judged."""
-    rows = find_rows(formulas.book, header)
-    if isinstance(rows, str):
-        return rows
-    table = best(hypotheses(formulas, header, rows, above))
+def _judge(tables: Iterator[Table]) -> tuple[Table, list[Verdict]] | str:
+    """Judge the best of some tables, or say why it is none of the exercise."""
+    table = best(tables)
     verdicts = judge(table)
     wrong = {it.column for it in verdicts if it.right is False}
     return (wrong and another_network(table, wrong)) or (table, verdicts)
@@ -161,8 +164,8 @@ def _judge(formulas: Formulas, header: Header, above: int) -> tuple[Table, list[
 
 def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableReport:
     computed = (it for it in verdicts if not is_given(it.column, it.row))
-    wrong = [it for column in _columns(verdicts) for it in _findings(table, column, verdicts)]
-    order = (*GIVEN, *FORMULAS, *WEIGHTS).index
+    order = (*GIVEN, *FORMULAS, *WEIGHTS)
+    wrong = [it for column in order for it in _findings(table, column, verdicts)]
     return TableReport(
         sheet=table.sheet,
         first_row=table.first + 1,
@@ -172,14 +175,10 @@ def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableRep
         rate_span=table.rate.span,
         judged=sum(it.right is not None for it in computed),
         remarks=tuple(_remarks(table, verdicts)),
-        wrong=tuple(sorted(wrong, key=lambda it: order(it.column))),
+        wrong=tuple(sorted(wrong, key=lambda it: order.index(it.column))),
         starts=_start(table, asked),
         missing=tuple(_missing(table, verdicts, asked)),
     )
-
-
-def _columns(verdicts: Sequence[Verdict]) -> list[str]:
-    return list(dict.fromkeys(it.column for it in verdicts))
 
 
 def _remarks(table: Table, verdicts: Sequence[Verdict]) -> Iterator[str]:

@@ -9,7 +9,8 @@ import numpy as np
 from backprop.check.book import Cell
 from backprop.check.exercise import GIVEN
 from backprop.check.formula import Formulas
-from backprop.check.layout import COMMAS, Header, Layout
+from backprop.check.headers import COMMAS, Header
+from backprop.check.layout import Layout
 from backprop.check.limits import FEW, MANY
 
 

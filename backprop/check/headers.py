@@ -1,12 +1,14 @@
-"""The names that people give to the columns of the table."""
+"""The names that people give to the columns, the rows that have them, and the rows below."""
 
 import functools
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
-from backprop.check.limits import LONGEST_HEADER
-from backprop.network import gradient_of
+from backprop.check.book import Book, Cell
+from backprop.check.limits import EXPLANATION_ROWS, FEWEST, LONGEST_HEADER
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of
 
 IF_NO_OTHER = "?"  # ends a doubtful name, used only if no other header in the row gives that column
 
@@ -92,3 +94,114 @@ def _readings(header: str) -> Iterator[str]:
 
 def _letters(text: str) -> str:
     return re.sub(r"[^a-z0-9σ/]", "", text)
+
+
+# --- Rows of names, and the rows below them -----------------------------------------------
+
+
+class Header(NamedTuple):
+    """A row that names columns, and the rows below it.
+
+    Attributes:
+        line: of the sheet, counted from 0.
+        places: the sheet columns that carry each name; several if the name is repeated.
+        unnamed: the places between and beside them whose header is not a known name.
+    """
+
+    sheet: str
+    line: int
+    places: dict[str, list[int]]
+    unnamed: list[int]
+
+    @property
+    def taken(self) -> list[int]:
+        """All places with a name."""
+        return [place for places in self.places.values() for place in places]
+
+    def is_below(self, other: "Header") -> bool:
+        """Tell whether it ends a table above it."""
+        same = self.sheet == other.sheet and self.line > other.line
+        return same and not set(self.taken).isdisjoint(other.taken)
+
+
+def find_headers(book: Book) -> list[Header]:
+    """Find the rows of a workbook that name columns of the exercise."""
+    named: dict[tuple[str, int], list[tuple[int, str]]] = {}
+    for (sheet, line, place), value in book.values.items():
+        if isinstance(value, str) and (column := column_of(value)) is not None:
+            named.setdefault((sheet, line), []).append((place, column))
+    headers = []
+    for (sheet, line), names in named.items():
+        for part in _side_by_side(sorted(names)):
+            places: dict[str, list[int]] = {}
+            for place, column in sorted(part, key=lambda it: it[1].endswith(IF_NO_OTHER)):
+                if column.removesuffix(IF_NO_OTHER) == column or column[:-1] not in places:
+                    places.setdefault(column.removesuffix(IF_NO_OTHER), []).append(place)
+            if len(places) >= FEWEST and not places.keys().isdisjoint(FORMULAS):
+                span = range(max(part[0][0] - len(COLUMNS), 0), part[-1][0] + len(COLUMNS))
+                unnamed = [place for place in span if place not in dict(names)]
+                headers.append(Header(sheet, line, places, unnamed))
+    order = {sheet: index for index, sheet in enumerate(book.sheets)}
+    return sorted(headers, key=lambda it: (order[it.sheet], it.line, min(it.taken)))
+
+
+def _side_by_side(named: list[tuple[int, str]]) -> Iterable[list[tuple[int, str]]]:
+    """Divide a row of names into tables, where a name is repeated and most others follow."""
+    for index in range(1, len(named)):
+        before = {column for _, column in named[:index]}
+        if named[index][1] in before:
+            after = {column for _, column in named[index:]}
+            if len(before & after) >= FEWEST:
+                return [named[:index], *_side_by_side(named[index:])]
+    return [named]
+
+
+class Rows(NamedTuple):
+    """The rows of a table.
+
+    Attributes:
+        first: line of the first row.
+        count: number of rows.
+        lines: number of rows with weights: one more, if the last row holds little but weights.
+    """
+
+    first: int
+    count: int
+    lines: int
+
+
+COMMAS = "the numbers are text with commas, such as {}: write them with points"
+
+
+def find_rows(book: Book, header: Header) -> Rows | str:
+    """Find the rows under a header, until one that is not of the table.
+
+    Where none can be judged, it gives the reason in words; empty if nothing stands there.
+    """
+
+    def share(line: int, fits: Callable[[Cell], bool]) -> float:
+        return sum(fits((header.sheet, line, it)) for it in header.taken) / len(header.taken)
+
+    def is_calculated(cell: Cell) -> bool:
+        return book.is_filled(cell) and cell in book.values
+
+    below = range(header.line + 1, header.line + 1 + EXPLANATION_ROWS)
+    first = next((line for line in below if share(line, is_calculated) > 0.5), None)
+    if first is None:
+        cells = [(header.sheet, line, it) for line in below for it in header.taken]
+        if commas := list(filter(book.has_comma, cells)):
+            return COMMAS.format(book.values[commas[0]])
+        if any(share(line, book.formulas.__contains__) > 0.5 for line in below):
+            return (
+                "the formulas were never calculated: open the file in a spreadsheet program and "
+                "save it"
+            )
+        if any(share(line, book.is_filled) > 0 for line in below):
+            return "the computed columns are empty: fill in their formulas and save the file"
+        return ""
+    end = first
+    while share(end, book.is_filled) > 0.5:
+        end += 1
+    weights = [(header.sheet, end, header.places[it][-1]) for it in WEIGHTS if it in header.places]
+    last = all(map(book.is_filled, weights)) and any(it in book.formulas for it in weights)
+    return Rows(first, end - first, end - first + last)

@@ -180,7 +180,7 @@ def _judge_values(
     if column in WEIGHTS and table.rate.value is None:
         unjudged = "the learning rate is unknown: write it beside a label such as η"
     if missing:
-        unjudged = f"there is no column for {', '.join(missing)}"
+        unjudged = f"there is no column for {', '.join(map(table.called, missing))}"
     for row, by_value in rows.items():
         may_be_coarse = alone and table.cell(column, row) not in table.book.formulas
         if row in wrong:

@@ -9,8 +9,8 @@ from openpyxl.utils import get_column_letter
 from backprop.check.book import Cell
 from backprop.check.exercise import GIVEN, right_text
 from backprop.check.formula import Formulas
-from backprop.check.headers import column_of, part_of_another_network
-from backprop.check.layout import Header, Layout, Rows
+from backprop.check.headers import Header, Rows, column_of, part_of_another_network
+from backprop.check.layout import Layout
 from backprop.check.limits import LABEL_ABOVE, LABEL_LEFT, MOST_HYPOTHESES, UNUSUAL
 from backprop.check.rate import Rate, find_rate
 from backprop.network import COLUMNS, EDGES, FORWARD, WEIGHTS, gradient_of
