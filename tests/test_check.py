@@ -160,6 +160,7 @@ def test_every_slip_of_a_formula_has_words():
 # --- Every kind of change, at random places -----------------------------------------------
 
 CELLS = {False: COLUMNS[:23], True: [*WEIGHTS, *(f"d{it}" for it in WEIGHTS)]}  # of updates: True
+FACTOR = r"({\w+}|[01][.\d]*)"
 # By kind, what is changed and what may come instead; None for any other cell.
 CHANGES = {
     "cell": (r"{\w+}", None),
@@ -167,7 +168,7 @@ CHANGES = {
     "number": (r"(?<!\^)\b(0\.5|1)\b", ["0.25", "3"]),
     "turn": (r"({\w+})", [r"(-\1)"]),
     "twice": (r"({\w+})", [r"(\1*\1)"]),
-    "missing": (r"({\w+}|[01][.\d]*)[+*]|[*]({\w+}|[01][.\d]*)", [""]),
+    "missing": (rf"{FACTOR}\*|(?<!\*){FACTOR}\+|\*{FACTOR}", [""]),
     "power": (r"\^2", [""]),
     "function": (r"EXP", [""]),
 }
