@@ -1,4 +1,4 @@
-"""Where the exercise stands in a sheet: rows that name its columns, and the rows below them."""
+"""The cells of a sheet that hold the exercise: what was saved, and what their formulas compute."""
 
 import functools
 import itertools
@@ -17,13 +17,6 @@ from backprop.check.exercise import GIVEN, NOTHING, Kept, right_tree
 from backprop.check.formula import Formulas, Symbol, Tree, Typed, count_numbers, symbols
 from backprop.check.limits import DIGITS, FLOAT32
 from backprop.network import COLUMNS, WEIGHTS
-
-
-def name_of_cell(cell: Cell, from_sheet: str, fixed: bool = False) -> str:
-    """Name a cell as a formula of a sheet would."""
-    letters, sign = get_column_letter(cell[2] + 1), "$" if fixed else ""
-    sheet = "" if cell[0] == from_sheet else f"{quote_sheetname(cell[0])}!"
-    return f"{sheet}{sign}{letters}{sign}{cell[1] + 1}"
 
 
 def decimals(value: float) -> int:
@@ -123,7 +116,9 @@ class Layout:
 
     def name(self, cell: Cell, fixed: bool = False) -> str:
         """Name a cell as a formula of this table would."""
-        return name_of_cell(cell, self.sheet, fixed)
+        letters, sign = get_column_letter(cell[2] + 1), "$" if fixed else ""
+        sheet = "" if cell[0] == self.sheet else f"{quote_sheetname(cell[0])}!"
+        return f"{sheet}{sign}{letters}{sign}{cell[1] + 1}"
 
     def address(self, column: str, row: int) -> str:
         """Name the cell of a column in a row as a formula of this table would."""

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from openpyxl.utils import get_column_letter
 
@@ -95,7 +95,7 @@ def _placed(header: Header, layout: Layout, found: Mapping[str, int], above: int
     layout = replace(layout, elsewhere=elsewhere)
     rate = find_rate(layout, above)
     remarks += [rate.remark] if rate.remark else []
-    where = {name: getattr(layout, name) for name in layout.__dataclass_fields__}
+    where = {it.name: getattr(layout, it.name) for it in fields(layout)}
     return Table(**where, rate=rate, remarks=tuple(remarks))
 
 
