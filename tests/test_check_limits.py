@@ -70,6 +70,14 @@ CASES = {
     "a number of 1e299": (Manner(typed={"V9": 1e299}), Found(slips=[("typed", "", "")])),
     "a number of 1e301": (
         Manner(typed={"V9": 1e301}), Found(slips=[("no number", "1e+301", "")])),
+    "two headers that are none of the names": (
+        Manner(order=tuple({"E1": "x", "∂E/∂w4": "y"}.get(it, it) for it in COLUMNS), steps=2,
+            extras={"x": 5, "y": 7}, headers={"x": "height", "y": "width"},
+            texts={"E_total": f"{E1}+{{E2}}", "w4": f"{{w4}}-{{eta}}*({FORMULAS['∂E/∂w4']})"}),
+        Found(missing=("∂E/∂w4",))),
+    "1,150 rows that look at 90 cells": (
+        Manner(steps=1_150, texts={"h1": f"{H1}+0*$AZ$1"}, typed={"AZ1:AZ90": ("=AZ2", 0)}),
+        Found(remarks=[("h1", "other cells")])),
     "five mistakes of a column": (
         Manner(typed={f"V{row}": (f"={row}*(B{row}-S{row})^2", 0.1) for row in range(6, 11)}),
         Found(cells=[("V6",), ("V7",), ("V8",), ("V9", "V10")], wrong={"E1": 5})),
