@@ -8,7 +8,7 @@ import pytest
 
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
 from tests.findings import Found, differences, findings, told
-from tests.sheets import COMMONEST, FORMULAS, STEPS, Manner, only, put_in, write_sheet
+from tests.sheets import COMMONEST, FORMULAS, STEPS, Manner, only, put_in, renumbered, write_sheet
 
 NAMELESS = dict.fromkeys(COLUMNS, "")
 ONCE = {"t1": "$K$3", "t2": "$L$3", "i1": "$N$3", "i2": "$O$3"}
@@ -94,13 +94,13 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
     "inputs that a formula changes": (
         Manner(typed={"D9": ("=D8+1", 1.05)}), Found(remarks={("i1", "D9")})),
     "a target with a comma": (Manner(steps=0, typed={"B5": "0,01"}),
-        Found(wrong={("t1", 1)}, slips={("no number", "'0,01'", "")})),
+        Found(wrong={("t1", 1)}, slips={("comma", "'0,01'", "")})),
     "an input that is an error": (Manner(steps=0, typed={"E5": ("=1/0", "#DIV/0!")}),
         Found(wrong={("i2", 1)}, slips={("no number", "'#DIV/0!'", "")})),
     "a weight that is missing": (Manner(steps=0, typed={"F5": None}),
         Found(wrong={("w1", 1)}, slips={("empty", "", "")})),
     "a sheet full of errors": (Manner(typed={"B5:B17": "0,5", "J5:AF17": ("=1/0", "#DIV/0!")}),
-        Found(slips={("no number", "'0,5'", "")})),
+        Found(slips={("comma", "'0,5'", "")})),
     "short typed numbers for w1": (Manner(typed={"F8:F17": 0.15}), Found(missing=("w1",))),
     "short typed numbers for E2": (Manner(typed={"W8:W17": 0.01}), Found(missing=("E2",))),
     "short typed numbers for h1": (Manner(typed={"J8:J17": 0.03}), Found(missing=("h1",))),
@@ -141,7 +141,27 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
     "a rounding that leaves few in the last rows": rounded("∂E/∂w5", 4, "∂E/∂w5", steps=60),
     "a rounding that leaves few in large numbers": rounded(
         "∂E/∂w1", 4, "∂E/∂w1", problem=LARGER, steps=60),
+    "a rounding that fails": (
+        Manner(typed={"K5:K17": ('=ROUND(1/(1+EXP(-J5)),"x")', "#VALUE!")}),
+        Found(wrong={"a_h1": 13}, remarks=[("a_h1",)])),
+    "decimals that are cut off": (
+        Manner(typed={"K5:K17": ("=INT(100/(1+EXP(-J5)))/100", 0.5)}),
+        Found(missing=("a_h1",), remarks=[("a_h1",)])),
     # --- Accused though they were right ---------------------------------------------------
+    "typed, a weight that moves at another rate": (
+        Manner(LARGER, steps=30, decimals=3, label=None, texts={"w8": "{w8}-0.45*{dw8}"}),
+        Found(wrong={("w8", 23)}, rates=[(0.5, "")])),
+    "typed, a slip and a bias that is not used": (
+        Manner(decimals=9, order=(*COLUMNS, "x"), extras={"x": 0}, headers={"x": "Bias"},
+            texts={"o1": "{w5}*{a_h1}+{w6}*{a_h1}"}),
+        Found(wrong={"o1": 13})),
+    "a slip and a column that is not used": (
+        Manner(order=(*COLUMNS, "x"), extras={"x": 7}, headers={"x": "i3"},
+            texts={"o1": "{w5}*{a_h1}+{w6}*{a_h1}"}),
+        Found(wrong={"o1": 13})),
+    "numbered otherwise, but for one": (
+        Manner(texts=renumbered(("w2", "w3")) | {"h1": FORMULAS["h1"]}),
+        Found(wrong={("h2", 13)}, remarks=[("fewer", "w2", "w3")])),
     **{f"typed, {it} decimals": (
             Manner(decimals=it), Found(wrong={}, missing=("∂E/∂w1",), remarks=[()]))
         for it in (2, 3, 4)},
@@ -183,7 +203,7 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
     "commas below the first row": (
         Manner(decimals=8, typed={"B6:AF17": "0,5"}), Found(missing=("commas",))),
     "commas in what is given": (
-        Manner(commas=True), Found(slips={("no number", "'0,5'", "")}, unsaid=("t1", "changes"))),
+        Manner(commas=True), Found(slips={("comma", "'0,5'", "")}, unsaid=("t1", "changes"))),
     # --- Told by halves, or not at all ----------------------------------------------------
     "inputs once above, and a slip": (
         Manner(**ABOVE, typed=GIVEN, texts={"h1": "{w1}*{i2}+{w2}*{i2}"}),

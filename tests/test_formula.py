@@ -3,7 +3,7 @@
 import openpyxl
 import pytest
 
-from backprop.check.book import read_book
+from backprop.check.book import Book, Formula, read_book
 from backprop.check.formula import Formulas, Symbol, Unevaluable, evaluate, symbols
 
 FORMULAS = [
@@ -77,3 +77,20 @@ def test_what_cannot_be_evaluated_says_why(formula, fact, make_sheet):
     book = read_book(make_sheet(lambda sheet: sheet.write_formula("F11", f"={formula}", None, 1)))
     with pytest.raises(Unevaluable, match=f".*{fact}.+"):
         Formulas(book).follow(("Mine", 10, 5), lambda cell: None, {})
+
+
+def test_copies_to_the_right_have_ranges_of_their_own():
+    shared = Formula("=SUM($A1:A1)", (0, 4))
+    values = {("Mine", 0, column): column + 1.0 for column in range(3)}
+    cells = [("Mine", 0, column) for column in (4, 5, 6)]
+    formulas = Formulas(Book(["Mine"], dict.fromkeys(cells, shared), values))
+    trees = [formulas.follow(cell, lambda cell: None, {}) for cell in cells]
+    assert [evaluate(tree, {}) for tree in trees] == [1, 3, 6]
+
+
+def test_names_that_double_one_another_are_too_many():
+    names = {"x_0": "1"} | {f"x_{it + 1}": f"x_{it}+x_{it}" for it in range(40)}
+    cell = ("Mine", 0, 0)
+    book = Book(["Mine"], {cell: Formula("=x_40", (0, 0))}, {}, names)
+    with pytest.raises(Unevaluable):
+        Formulas(book).follow(cell, lambda cell: None, {})

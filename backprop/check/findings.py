@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,10 @@ from backprop.check.exercise import ETA, GIVEN, is_given
 from backprop.check.formula import Formulas, Symbol, Tree, leaves, with_leaves
 from backprop.check.gaps import Gap, find_gaps
 from backprop.check.headers import Header, Rows, find_headers, find_rows
-from backprop.check.judge import Verdict, best, judge, right_values
+from backprop.check.judge import Verdict, best, count_wrong, judge, right_values
 from backprop.check.limits import FEWEST, MOST_TABLES, MOST_TOLD, START
 from backprop.check.slips import Slip, find_slips
-from backprop.check.tables import Table, another_network, hypotheses
+from backprop.check.tables import Table, another_network, numbering, numberings, placements
 from backprop.check.words import in_words
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS
 
@@ -131,7 +131,7 @@ def _check(book: Book, asked: Asked) -> FileReport:
     rows = [find_rows(book, header) for header in headers]
     judged = [
         it if isinstance(it, str) else
-        _judge(hypotheses(formulas, header, it, _end_above(header, headers, rows)))
+        _judge(placements(formulas, header, it, _end_above(header, headers, rows)))
         for header, it in zip(headers, rows, strict=True)
     ]  # fmt: skip
     reports = [_report(*them, asked) for them in judged if not isinstance(them, str)]
@@ -156,9 +156,14 @@ def _end_above(header: Header, headers: Sequence[Header], rows: Sequence[Rows | 
 
 def _judge(tables: Iterator[Table]) -> tuple[Table, list[Verdict]] | str:
     """Judge the best of some tables, or say why it is none of the exercise."""
-    table = best(tables)
+    table = best(numberings(best(tables)))
     verdicts = judge(table)
     wrong = {it.column for it in verdicts if it.right is False}
+    if not table.names and wrong & {"h1", "h2", "o1", "o2"}:
+        other = min(numberings(table), key=count_wrong)
+        if other.names:
+            remark = f"fewer columns would be wrong if the weights were {numbering(other.names)}"
+            table = replace(table, remarks=(*table.remarks, remark))
     return (wrong and another_network(table, wrong)) or (table, verdicts)
 
 
@@ -183,14 +188,11 @@ def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableRep
 
 def _remarks(table: Table, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from table.remarks
-    book = table.book
-    rows = range(table.lines)
-    computed = (it for it in FORMULAS if it in table.places)
-    if not any(table.cell(it, row) in book.formulas for it in computed for row in rows):
+    if table.is_typed:
         yield "there are no formulas: all numbers are typed, and judged within their rounding"
     for column, values in table.values.items():
         cells = (table.cell(column, row) for row in np.flatnonzero(np.isfinite(values)))
-        for cell in [it for it in cells if isinstance(book.values[it], str)][:1]:
+        for cell in [it for it in cells if isinstance(table.book.values[it], str)][:1]:
             yield f"{table.called(column)} ({table.name(cell)}) is a number stored as text"
     for column in (it for it in GIVEN if it in table.values):
         numbers = np.flatnonzero(np.isfinite(table.values[column]))

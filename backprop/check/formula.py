@@ -7,7 +7,7 @@ has references in place of symbols.
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -86,6 +86,11 @@ def _folded(function: Any) -> Callable[..., Any]:
     return lambda first, *others: functools.reduce(function, others, first)
 
 
+def _to_digits(whole: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Make a function that rounds to a number of decimals from one that rounds to whole numbers."""
+    return lambda x, digits=0.0: whole(x * np.power(10.0, digits)) / np.power(10.0, digits)
+
+
 # By name, operators included; those of Google Sheets have names too.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("+", "ADD"), np.add), **dict.fromkeys(("-", "MINUS"), np.subtract),
@@ -97,13 +102,16 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "<=": np.less_equal, ">=": np.greater_equal, "IF": lambda test, a, b=0.0: np.where(test, a, b),
     "EXP": np.exp, "LN": np.log, "LOG10": np.log10, "LOG": lambda x, b=10.0: np.log(x) / np.log(b),
     "SQRT": np.sqrt, "ABS": np.abs, "SIGN": np.sign, "TANH": np.tanh, "INT": np.floor,
-    "ROUND": lambda x, digits=0.0: np.round(x * np.power(10.0, digits)) / np.power(10.0, digits),
+    "ROUND": _to_digits(np.round), "TRUNC": _to_digits(np.trunc), "ROUNDDOWN": _to_digits(np.trunc),
+    "ROUNDUP": _to_digits(lambda x: np.copysign(np.ceil(np.abs(x)), x)),
     "IFERROR": lambda x, other: np.where(np.isfinite(x), x, other),
     "SUM": _folded(np.add), "MAX": _folded(np.maximum), "MIN": _folded(np.minimum),
     "SUMSQ": lambda *args: sum(x * x for x in args), "PI": lambda: np.pi,
     "AVERAGE": lambda first, *others: sum(others, first) / (1 + len(others)),
     "ARRAYFORMULA": lambda x: x,
 }  # fmt: skip
+# Which of them round, and by how much of a unit of the last digit at most.
+ROUNDINGS = {"ROUND": 0.5, "ROUNDUP": 1.0, "ROUNDDOWN": 1.0, "TRUNC": 1.0, "INT": 1.0}
 OF_RANGES = {"SUM", "PRODUCT", "MAX", "MIN", "AVERAGE", "SUMSQ", "SUMPRODUCT"}
 BINDING = {"=": 0, "<>": 0, "<": 0, ">": 0, "<=": 0, ">=": 0, "&": 1, "+": 2, "-": 2, "*": 3,
            "/": 3, "^": 4}  # fmt: skip
@@ -308,7 +316,7 @@ _REFERENCE = re.compile(
     rf"(?:([^'!\[\]]+|'(?:[^']|'')+')!)?{_CORNER}(?::{_CORNER})?", re.IGNORECASE
 )
 _STRUCTURED = re.compile(r"(\w*)\[(.+)\]", re.DOTALL)
-_RELATIVE_LINE = re.compile(r"(?<![A-Za-z0-9_.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
+_RELATIVE_LINE = re.compile(r"(?<![\w.])(\$?[A-Za-z]{1,3})(\d{1,7})(?![\w(!.])")
 
 
 class Typed(NamedTuple):
@@ -331,7 +339,7 @@ class Formulas:
         self.book = book
         self._steps = MOST_STEPS
         self._sheets = {sheet.casefold(): sheet for sheet in book.sheets}
-        self._typed: dict[tuple[str, Formula], Typed | Unevaluable] = {}
+        self._typed: dict[tuple[str, Formula, int], Typed | Unevaluable] = {}
         self._of_shape: dict[Any, Typed | Unevaluable] = {}
 
     def typed(self, cell: Cell) -> Typed:
@@ -340,23 +348,23 @@ class Formulas:
         Raises:
             Unevaluable: if it cannot be read.
         """
-        key = cell[0], self.book.formulas[cell]
+        key = cell[0], self.book.formulas[cell], cell[2]
         if key not in self._typed:
             self._typed[key] = self._read(*key)
         if isinstance(self._typed[key], Unevaluable):
             raise self._typed[key]
         return self._typed[key]
 
-    def _read(self, sheet: str, formula: Formula) -> Typed | Unevaluable:
-        text, (line, column), array = formula
-        shape: tuple[Any, ...] = sheet, formula
+    def _read(self, sheet: str, formula: Formula, column: int) -> Typed | Unevaluable:
+        text, (line, _), array = formula
+        shape: tuple[Any, ...] = sheet, formula, column
         if not array and not re.search("['\"[]", text):  # names and text may look like cells
             parts: list[Any] = _RELATIVE_LINE.split(text)  # every third one is a line
             parts[2::3] = [int(it) - line for it in parts[2::3]]
-            shape = sheet, column, *parts
+            shape = sheet, column - formula.origin[1], column, *parts
         if shape not in self._of_shape:
             try:
-                tree = read(text, lambda it: self._refer(it, sheet, formula))
+                tree = read(text, lambda it: self._refer(it, sheet, formula, column))
                 leaves_ = [_single(it, formula) for it in leaves(_small(tree))]
                 refs = tuple(it for it in leaves_ if isinstance(it, Ref))
                 self._of_shape[shape] = Typed(shape, with_leaves(tree, iter(leaves_)), refs)
@@ -408,12 +416,28 @@ class Formulas:
         new = (next(values) if isinstance(it, Ref) else it for it in leaves(tree))
         return _small(with_leaves(tree, new))
 
+    def reached(self, cells: Iterable[Cell], stop: Callable[[Cell], bool]) -> set[Cell]:
+        """Find the cells that some cells' formulas need, through others, but not beyond some.
+
+        Args:
+            stop: tells whether a cell's own formula is of no interest.
+        """
+        found: set[Cell] = set()
+        rest = list(cells)
+        while rest:
+            new = set(self.sources(rest.pop())) - found
+            found |= new
+            rest += (cell for cell in new if not stop(cell))
+        return found
+
     def sources(self, cell: Cell) -> list[Cell]:
-        """List the cells that a cell's formula names; none if it cannot be read."""
+        """List the cells that a cell's formula names; none if it has none, or cannot be read."""
         try:
-            return [self.cell(it, cell) for it in self.typed(cell).refs]
+            if cell in self.book.formulas:
+                return [self.cell(it, cell) for it in self.typed(cell).refs]
         except Unevaluable:
-            return []
+            pass
+        return []
 
     def is_copy(self, cell: Cell) -> bool:
         """Tell whether a cell's formula only repeats another cell, or cannot be read."""
@@ -430,36 +454,45 @@ class Formulas:
         line = ref.line if ref.line_fixed else home[1] + ref.line
         return sheet, line, ref.column if ref.column_fixed else home[2] + ref.column
 
-    def _refer(self, text: str, sheet: str, formula: Formula, depth: int = 0) -> Tree:
+    def _refer(self, text: str, sheet: str, formula: Formula, column: int, depth: int = 0) -> Tree:
         """Tell what a reference stands for: cells, or what a defined name means.
 
         All references of an array formula are fixed, since its elements do not shift them.
+
+        Args:
+            column: of the cell that the formula stands in.
         """
         if match := _REFERENCE.fullmatch(text):
             there, *corners = match.groups()
             if there is not None and there.startswith("'"):
                 there = there[1:-1].replace("''", "'")
 
+            # A range with one column fixed has another size in each column, so both are fixed.
             mixed = corners[4] is not None and bool(corners[0]) != bool(corners[4])
+            top, left = formula.origin
 
             def corner(column_sign: str, letters: str, line_sign: str, row: str) -> Ref:
-                fixed = (
-                    formula.array or line_sign != "",
-                    formula.array or mixed or column_sign != "",
+                line, place = int(row) - 1, column_index_from_string(letters) - 1
+                if formula.array:
+                    return Ref(there, line, place)
+                shift = column - left if mixed and not column_sign else 0
+                fixed = bool(mixed or column_sign)
+                return Ref(
+                    there,
+                    line if line_sign else line - top,
+                    place + shift if fixed else place - left,
+                    bool(line_sign),
+                    fixed,
                 )
-                at = int(row) - 1, column_index_from_string(letters) - 1
-                line, column = (
-                    it if is_fixed else it - own
-                    for it, own, is_fixed in zip(at, formula.origin, fixed, strict=True)
-                )
-                return Ref(there, line, column, *fixed)
 
             first = corner(*corners[:4])
             return first if corners[4] is None else Range(first, corner(*corners[4:]))
         name, names = text.casefold(), self.book.names
         meaning = names.get(f"{sheet.casefold()}!{name}", names.get(name))
         if meaning is not None and depth < NESTED:
-            return read(f"={meaning}", lambda it: self._refer(it, sheet, formula, depth + 1))
+            return _small(
+                read(f"={meaning}", lambda it: self._refer(it, sheet, formula, column, depth + 1))
+            )
         match = _STRUCTURED.fullmatch(text)
         table = self.book.tables.get(match[1].casefold()) if match else None
         if table is not None:  # a column of one of Excel's named tables, or one row of it

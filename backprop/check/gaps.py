@@ -74,17 +74,9 @@ def _in_many(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def needed(formulas: Formulas, tables: Iterable[Layout]) -> set[Cell]:
-    """Find the cells outside of tables that their formulas need, through whichever others."""
+    """Find the cells that the formulas of tables need."""
     found: set[Cell] = set()
     for table in tables:
-        rest = [table.cell(it, row) for it in table.places for row in range(table.lines)]
-        seen = set(rest)
-        while rest:
-            cell = rest.pop()
-            if not table.covers(cell):
-                found.add(cell)
-            if cell in formulas.book.formulas:
-                new = set(formulas.sources(cell)) - seen
-                seen |= new
-                rest += new
+        own = [table.cell(it, row) for it in table.places for row in range(table.lines)]
+        found |= formulas.reached(own, table.covers)
     return found

@@ -49,7 +49,7 @@ _OTHERS: tuple[tuple[str, str], ...] = (
     (rf"h(?:[3-9]|[1-9]\d)(?:{_NET}|{_ACTIVATED})", "a third hidden neuron"),
     (rf"(?:{_NET}|{_ACTIVATED})?o(?:[3-9]|[1-9]\d)", "a third output"),
     (rf"{_ERROR}[o0]?(?:[3-9]|[1-9]\d)", "a third output"),
-    (r"bias|(?:b|bias)(?:\d|[ho][12]?)", "a bias"),
+    (r".*bias.*|(?:b|theta)(?:\d|[ho][12]?)?", "a bias"),
     (r"(?:w|weight)(?:9|[1-9]\d)", "a ninth weight"),
 )
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from backprop.check.exercise import ETA, GIVEN, computes, moved_by, right_tree
-from backprop.check.formula import Call, Symbol, Tree, Unevaluable, evaluate, symbols
+from backprop.check.formula import ROUNDINGS, Call, Symbol, Tree, Unevaluable, evaluate, symbols
 from backprop.check.limits import BLUNT, CLOSE, FIRST_ROWS, FLOOR, RELATIVE
 from backprop.check.tables import Table
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
 
 
 def best(tables: Iterable[Table]) -> Table:
-    """Choose the table that has the fewest wrong columns in its first rows; of equals, the first.
+    """Choose the table with the fewest wrong columns; of equals, the first.
 
     Args:
         tables: in the order of their doubts.
@@ -49,11 +49,16 @@ def best(tables: Iterable[Table]) -> Table:
     for table in tables:
         if any(count <= table.doubt for count, _ in counted):
             break
-        rows, lines = (min(it, FIRST_ROWS) for it in (table.rows, table.lines))
-        start = judge(replace(table, rows=rows, lines=lines))
-        wrong = len({it.column for it in start if it.right is False})
-        counted.append((wrong + table.doubt, table))
+        counted.append((count_wrong(table) + table.doubt, table))
     return min(counted, key=lambda it: it[0])[1]
+
+
+def count_wrong(table: Table) -> int:
+    """Count the columns that are wrong in the first rows; in all, where nothing is computed."""
+    if not table.is_typed:
+        rows, lines = (min(it, FIRST_ROWS) for it in (table.rows, table.lines))
+        table = replace(table, rows=rows, lines=lines)
+    return len({it.column for it in judge(table) if it.right is False})
 
 
 def judge(table: Table) -> list[Verdict]:
@@ -131,17 +136,19 @@ def _agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
 
 
 def _unrounded(tree: Tree) -> Tree:
-    """Leave out every ROUND of a tree."""
+    """Leave out every rounding of a tree."""
     if not isinstance(tree, Call):
         return tree
     args = tuple(map(_unrounded, tree.args))
-    return args[0] if tree.name == "ROUND" else Call(tree.name, args)
+    return args[0] if tree.name in ROUNDINGS else Call(tree.name, args)
 
 
-def _half_unit(tree: Tree) -> float:
-    """Give half a unit of the last digit that a whole formula is rounded to, 0 if it is not."""
-    digits = tree.args[-1] if isinstance(tree, Call) and tree.name == "ROUND" else None
-    return 0.5 * 10.0**-digits if isinstance(digits, float) else 0.0
+def _most_rounded(tree: Tree) -> float:
+    """Give the most that the rounding of a whole formula may change, 0 if it is not rounded."""
+    if not isinstance(tree, Call) or tree.name not in ROUNDINGS:
+        return 0.0
+    digits = tree.args[1] if len(tree.args) > 1 else 0.0
+    return ROUNDINGS[tree.name] * 10.0**-digits if isinstance(digits, float) else 0.0
 
 
 def _why_by_value(tree: Tree) -> str:
@@ -160,8 +167,8 @@ def _judge_values(
     """Judge cells by their values.
 
     In a column of nothing but typed numbers, some may be too coarse to be judged; none may among
-    formulas, and no formula may round that much. One that rounds is never wrong: it was found to
-    be right but for that.
+    formulas, and no formula may round that much. A number that was rounded is never wrong: its
+    formula was found to be right but for that.
 
     Args:
         missing: columns that lack, without which these cannot be judged.
@@ -169,10 +176,10 @@ def _judge_values(
         alone: whether no cell of the column was judged by its formula.
     """
     right, near, far, blunt = compare(table, column)
-    rounds = {row for row, by_value in rows.items() if by_value == ROUNDS}
+    value = table.values[column]
+    rounds = {row for row, why in rows.items() if why == ROUNDS and np.isfinite(value[row])}
     for row in rounds:
-        off = abs(table.values[column][row] - right[row])
-        near[row] = max(off, _half_unit(table.tree(column, row)))
+        near[row] = max(abs(value[row] - right[row]), _most_rounded(table.tree(column, row)))
     wrong = {row for row in rows if far[row] and row not in rounds}
     coarse = {row for row in rows if near[row] > blunt[row]}
     sharp = wrong | {row for row in rows if np.isfinite(right[row]) and row not in coarse}
@@ -209,6 +216,9 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
         for it in symbols(tree) - {ETA}:
             moved = saved | {it: saved[it] + shifted(table.half_units(it.column), it.below)}
             near = near + np.nan_to_num(np.abs(evaluate(tree, moved) - right))
+        if column in WEIGHTS:  # any rate within the span may be meant
+            ends = [evaluate(tree, saved | {ETA: rate}) - right for rate in table.rate.span]
+            near = near + np.nan_to_num(np.abs(ends).max(axis=0))
         value = table.values[column]
         far = ~(np.abs(value - right) <= near) & (np.isfinite(right) | np.isnan(value))
         scale = np.abs(right - shifted(value, -1)) if column in WEIGHTS else np.abs(right)

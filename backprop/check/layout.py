@@ -16,7 +16,7 @@ from backprop.check.book import Book, Cell
 from backprop.check.exercise import GIVEN, NOTHING, Kept, right_tree
 from backprop.check.formula import Formulas, Symbol, Tree, Typed, count_numbers, symbols
 from backprop.check.limits import DIGITS, FLOAT32
-from backprop.network import COLUMNS, WEIGHTS
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS
 
 
 def decimals(value: float) -> int:
@@ -123,6 +123,12 @@ class Layout:
     def address(self, column: str, row: int) -> str:
         """Name the cell of a column in a row as a formula of this table would."""
         return self.name(self.cell(column, row), fixed=column in self.elsewhere)
+
+    @cached_property
+    def is_typed(self) -> bool:
+        """Whether all numbers are typed, and none is computed."""
+        cells = ((it, row) for it in FORMULAS if it in self.places for row in range(self.lines))
+        return not any(self.cell(*it) in self.book.formulas for it in cells)
 
     def has_line(self, line: int) -> bool:
         """Tell whether a line of the sheet is one of the table's rows."""

@@ -7,7 +7,7 @@
 
 MOST_BYTES = 40_000_000  # of a workbook, unpacked; the largest published one has 8 million
 MOST_CELLS = 400_000  # of a workbook; the largest published one has 88,000
-MOST_TABLES = 200  # of a workbook; the most published is 31
+MOST_TABLES = 200  # of a workbook; the most published is 8
 LARGEST_NUMBER = 1e300  # in a cell; spreadsheets end at 1e308, and sums must stay below
 WIDEST = 400  # cells of one range or array; the exercise needs the rows of a column at most
 LONGEST = 8_192  # characters of a formula; Excel's own limit
@@ -21,9 +21,9 @@ MOST_STEPS = 100_000  # cells outside of the tables that are followed for one wo
 LONGEST_HEADER = 300  # characters; some published headers hold a whole formula
 LONGEST_LABEL = 60  # characters of a learning rate's label; longer texts are explanations
 FEWEST = 12  # named columns, one of them computed, that make a row a header; legends name fewer
-EXPLANATION_ROWS = 5  # at most, between header and numbers; published sheets have up to three
+EXPLANATION_ROWS = 5  # at most, between header and numbers; published sheets have one
 LABEL_LEFT, LABEL_ABOVE = 3, 19  # cells to the left of an input and above it that may name it
-MOST_HYPOTHESES = 32  # of one table that are compared: four numberings, three doubtful headers
+MOST_HYPOTHESES = 16  # of one table that are compared: of four doubtful headers
 UNUSUAL = 2  # wrong columns that another numbering must explain; two may be one slip, made twice
 FIRST_ROWS = 2  # by which they are compared: a row, and one whose weights have moved
 FEW = 4  # formulas below a table, in its columns, that look like a row of it

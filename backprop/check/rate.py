@@ -1,15 +1,17 @@
 """The learning rate of a table: by its formulas, by labels, or by what the weights' steps allow."""
 
 import contextlib
+import functools
 import math
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.book import Cell, number
+from backprop.check.book import Book, Cell, number
 from backprop.check.exercise import moved_by
 from backprop.check.formula import Ref, Unevaluable
 from backprop.check.layout import Layout
@@ -50,7 +52,7 @@ def known(value: float | None, cell: Cell | None = None, remark: str = "") -> Ra
     return Rate(value, cell, (value or 0.0,) * 2, remark)
 
 
-def find_rate(table: Layout, above: int) -> Rate:
+def find_rate(table: Layout, labels: Sequence[tuple[float, Cell]], above: int) -> Rate:
     """Find the learning rate of a table.
 
     It is the rate that the formulas use, unless they use a cell farther up, such as another
@@ -58,9 +60,9 @@ def find_rate(table: Layout, above: int) -> Rate:
     none, it is the label that fits the saved weights best, or what the saved weights allow.
 
     Args:
+        labels: rates of the sheet, and their cells, as `find_labels` gives them.
         above: first line of the sheet that belongs to this table, and not to one before.
     """
-    labels = [(value, cell) for value, cell in _labelled(table) if value > 0]
     own = [(value, cell) for value, cell in labels if above <= cell[1] < table.first]
     used, cell = _used_by_formulas(table, least=MOST_AGREE if own else 1)
     same = [it for it in labels if it[0] == used]
@@ -72,9 +74,10 @@ def find_rate(table: Layout, above: int) -> Rate:
             return known(value, at, f"the formulas use the learning rate {used:.15g}, not {label}")
         return known(value, at)
     if labels:
-        least, most = _allowed(table, 1)
+        steps = np.concatenate([np.empty((0, 2)), *_allowed(table, 1)])
         return known(*min(
-            (own or labels)[::-1], key=lambda it: np.sum((it[0] < least) | (it[0] > most))
+            (own or labels)[::-1],
+            key=lambda it: np.sum((it[0] < steps[:, 0]) | (it[0] > steps[:, 1])),
         ))  # fmt: skip
     return _inferred(table) if used is None else known(abs(used) or None)
 
@@ -82,9 +85,9 @@ def find_rate(table: Layout, above: int) -> Rate:
 # --- By its label ---------------------------------------------------------------------------
 
 
-def _labelled(table: Layout) -> list[tuple[float, Cell]]:
-    """Find labelled learning rates of a table's sheet, and their cells; the nearest last."""
-    book, sheet, found = table.book, table.sheet, []
+def find_labels(book: Book, sheet: str, near: tuple[int, int]) -> list[tuple[float, Cell]]:
+    """Find labelled learning rates of a sheet, and their cells; the nearest to a place last."""
+    found = []
     for line, place, text in book.texts[sheet]:
         inside = _rate_in(text) if len(text) <= LONGEST_LABEL else None
         if inside is not None:
@@ -94,11 +97,12 @@ def _labelled(table: Layout) -> list[tuple[float, Cell]]:
                 around = around[:1]  # the head of a small table, which names other things
             cells = [(sheet, line + down, place + right) for down, right in around]
             values = [(book.number(it) if inside == "" else number(inside), it) for it in cells]
-            far = abs(table.first - line) + abs(place - min(table.places.values()))
+            far = abs(near[0] - line) + abs(place - near[1])
             found += [(-far, value, it) for value, it in values if value is not None][:1]
-    return [(value, cell) for _, value, cell in sorted(found)]
+    return [(value, cell) for _, value, cell in sorted(found) if value > 0]
 
 
+@functools.lru_cache(maxsize=10_000)
 def _rate_in(label: str) -> str | None:
     """Give the number behind the name of the learning rate, None if a label has no such name."""
     match = _RATE.fullmatch(_SIGNS.sub("", unicodedata.normalize("NFKC", label).casefold()))
@@ -141,32 +145,35 @@ def _with_cell(table: Layout, home: Cell, moved: float) -> tuple[float, Cell | N
 
 
 def _inferred(table: Layout) -> Rate:
-    """Take the roundest rate of those that explain most steps of the saved weights.
+    """Take the roundest rate of those that explain most weights, each by most of its steps.
 
     If those explain more that would move the weights up, it is what they should have moved down.
     """
-    (least, most, count), up = (_most_agreed(*_allowed(table, sign)) for sign in (1, -1))
-    if up[2] > count:
-        least, most, _ = up
+    down, up = (
+        _most_agreed(
+            np.array([_most_agreed(it)[:2] for it in _allowed(table, sign)]).reshape(-1, 2)
+        )
+        for sign in (1, -1)
+    )
+    least, most, _ = max(down, up, key=lambda it: it[2])
     if not 0 < least <= most < math.inf:
         return known(None)
     return Rate(roundest(least, most), None, (least, most))
 
 
-def _allowed(table: Layout, sign: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give the least and the largest rate that explain each step of each weight within rounding.
+def _allowed(table: Layout, sign: int) -> Iterator[np.ndarray]:
+    """Give for each weight the rates that explain each of its steps within rounding.
 
     With half units h of the last digits, |w − w′ − η·g| ≤ h_w + h_w′ + η·h_g must hold.
 
     Args:
         sign: −1 for rates that move the weights up.
 
-    Returns:
-        Two arrays of one shape; the least is larger where no rate does.
+    Yields:
+        Array of shape (steps, 2), the least and the largest rate; the least is larger where no
+        rate does.
     """
-    least, most = [np.empty(0)], [np.empty(0)]
-    known_ = [it for it in WEIGHTS if {it, gradient_of(it)} <= table.values.keys()]
-    for weight in known_:
+    for weight in (it for it in WEIGHTS if {it, gradient_of(it)} <= table.values.keys()):
         above, below = table.values[weight][:-1], table.values[weight][1:]
         half, half_gradient = (table.half_units(it) for it in (weight, gradient_of(weight)))
         slack = half[:-1] + half[1:] + np.maximum(RELATIVE * np.abs(below), FLOOR)
@@ -181,17 +188,14 @@ def _allowed(table: Layout, sign: int) -> tuple[np.ndarray, np.ndarray]:
             low = np.where(over * factor > 0, np.maximum(low, ratio), low)
             high = np.where(over * factor < 0, np.minimum(high, ratio), high)
             high = np.where((factor == 0) & (over * bound > 0), -math.inf, high)
-        counts = np.isfinite(above - below + gradient)
-        least.append(low[counts])
-        most.append(high[counts])
-    return np.concatenate(least), np.concatenate(most)
+        yield np.stack([low, high], axis=1)[np.isfinite(above - below + gradient)]
 
 
-def _most_agreed(least: np.ndarray, most: np.ndarray) -> tuple[float, float, int]:
+def _most_agreed(intervals: np.ndarray) -> tuple[float, float, int]:
     """Find where most intervals overlap: from where, to where, and how many do."""
-    least, most = least[least <= most], most[least <= most]
+    least, most = intervals[intervals[:, 0] <= intervals[:, 1]].T
     if not len(least):
-        return 0.0, math.inf, 0
+        return math.inf, 0.0, 0
     starts = np.unique(least)
     begun = np.searchsorted(np.sort(least), starts, "right")
     counts = begun - np.searchsorted(np.sort(most), starts, "left")

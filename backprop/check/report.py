@@ -114,7 +114,7 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
                 "column": column,
                 "wrong_cells": sum(len(it.cells) for it in wrong),
                 "first_cell": first.cells[0],
-                "likely": "; ".join([first.likely, *more]),
+                "likely": "; ".join(filter(None, [first.likely, *more])),
                 "slip": slip.kind,
                 "uses": written(slip.used),
                 "belongs": written(slip.belongs),

@@ -1,9 +1,10 @@
 """The tables that may be meant: hypotheses of where in the sheet each column stands."""
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
+import numpy as np
 from openpyxl.utils import get_column_letter
 
 from backprop.check.book import Cell
@@ -12,8 +13,8 @@ from backprop.check.formula import Formulas
 from backprop.check.headers import Header, Rows, column_of, part_of_another_network
 from backprop.check.layout import Layout
 from backprop.check.limits import LABEL_ABOVE, LABEL_LEFT, MOST_HYPOTHESES, UNUSUAL
-from backprop.check.rate import Rate, find_rate
-from backprop.network import COLUMNS, EDGES, FORWARD, WEIGHTS, gradient_of
+from backprop.check.rate import Rate, find_labels, find_rate
+from backprop.network import COLUMNS, EDGES, WEIGHTS, gradient_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,39 +47,38 @@ class Table(Layout):
         return f"={right_text(column, names, eta)}"
 
 
-def hypotheses(formulas: Formulas, header: Header, rows: Rows, above: int) -> Iterator[Table]:
+def placements(formulas: Formulas, header: Header, rows: Rows, above: int) -> Iterator[Table]:
     """Give the tables that may be meant by a header, the most usual first.
 
     A header that occurs once is trusted. A column whose header is missing or occurs twice is
     searched between its usual neighbours; inputs and targets also beside labels above the table.
-    The weights of each layer may be numbered by the neuron they lead to, or by the one they leave.
 
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.
     """
     trusted = {column: them[0] for column, them in header.places.items() if len(them) == 1}
     layout = Layout(formulas, header.sheet, header.line, *rows, trusted)
+    labels = find_labels(
+        layout.book, layout.sheet, (layout.first, min(trusted.values(), default=0))
+    )
     choices = [
         [found, {}] if _is_doubtful(header, layout, found) else [found]
         for found in _between(header, layout)
     ]
-    found = [
-        {column: place for some in choice for column, place in some.items()}
-        for choice in itertools.islice(itertools.product(*choices), MOST_HYPOTHESES)
-    ]
-    placed = [_placed(header, replace(layout, places=trusted | it), it, above) for it in found]
-    for names in _numberings():
-        for table in placed:
-            if not names:
-                yield table
-            elif not table.places.keys().isdisjoint(names):
-                places = {names.get(it, it): place for it, place in table.places.items()}
-                remarks = (*table.remarks, _told(names))
-                yield replace(table, places=places, names=names, remarks=remarks, doubt=UNUSUAL)
+    for choice in itertools.islice(itertools.product(*choices), MOST_HYPOTHESES):
+        found = {column: place for some in choice for column, place in some.items()}
+        placed = replace(layout, places=trusted | found)
+        yield _completed(header, placed, found, labels, above)
 
 
-def _placed(header: Header, layout: Layout, found: Mapping[str, int], above: int) -> Table:
-    """Complete a table whose columns are known."""
+def _completed(
+    header: Header,
+    layout: Layout,
+    found: Mapping[str, int],
+    labels: Sequence[tuple[float, Cell]],
+    above: int,
+) -> Table:
+    """Complete a table whose columns are known, some of them found without their names."""
     remarks = []
     for column, place in found.items():
         title = layout.book.values.get((layout.sheet, layout.header, place))
@@ -93,7 +93,7 @@ def _placed(header: Header, layout: Layout, found: Mapping[str, int], above: int
         letters = " and ".join(get_column_letter(it + 1) for it in header.places[column])
         remarks.append(f"columns {letters} are both headed {column}: rename one")
     layout = replace(layout, elsewhere=elsewhere)
-    rate = find_rate(layout, above)
+    rate = find_rate(layout, labels, above)
     remarks += [rate.remark] if rate.remark else []
     where = {it.name: getattr(layout, it.name) for it in fields(layout)}
     return Table(**where, rate=rate, remarks=tuple(remarks))
@@ -134,20 +134,26 @@ def _is_doubtful(header: Header, layout: Layout, found: Mapping[str, int]) -> bo
 # --- The numbering of the weights -----------------------------------------------------------
 
 
-def _numberings() -> Iterator[dict[str, str]]:
-    """Give the names of columns in the sheet where they differ from `network.py`.
+def numberings(table: Table) -> Iterator[Table]:
+    """Give a table, and those in which a layer's weights are numbered by the neuron they leave.
 
-    Within a layer, the two weights in the middle exchange their numbers.
+    The two weights in the middle of the layer then have each other's numbers.
     """
-    for layers in ((), (("w2", "w3"),), (("w6", "w7"),), (("w2", "w3"), ("w6", "w7"))):
+    yield table
+    for layers in ((("w2", "w3"),), (("w6", "w7"),), (("w2", "w3"), ("w6", "w7"))):
         pairs = [*layers, *(tuple(map(gradient_of, pair)) for pair in layers)]
-        yield {**dict(pairs), **{second: first for first, second in pairs}}
+        names = {**dict(pairs), **{second: first for first, second in pairs}}
+        if not table.places.keys().isdisjoint(names):
+            places = {names.get(it, it): place for it, place in table.places.items()}
+            remarks = (*table.remarks, f"the weights are {numbering(names)}")
+            yield replace(table, places=places, names=names, remarks=remarks, doubt=UNUSUAL)
 
 
-def _told(names: Mapping[str, str]) -> str:
+def numbering(names: Mapping[str, str]) -> str:
+    """Say where weights lead that have other names in the sheet."""
     edges = [(names[it], *EDGES[it]) for it in WEIGHTS if it in names]
     said = [f"{name} leads from {source} to {target}" for name, source, target in sorted(edges)]
-    return f"the weights are numbered by the neuron they leave: {', '.join(said)}"
+    return f"numbered by the neuron they leave: {', '.join(said)}"
 
 
 # --- Other cells ----------------------------------------------------------------------------
@@ -157,9 +163,8 @@ def _named_outside(layout: Layout) -> Iterator[Cell]:
     """Give the cells outside of a table that the formulas of its first row name."""
     for column in layout.places:
         cell = layout.cell(column, 0)
-        if cell in layout.book.formulas:
-            sources = layout.formulas.sources(cell)
-            yield from (it for it in sources if it[0] != layout.sheet or not layout.has_line(it[1]))
+        sources = layout.formulas.sources(cell)
+        yield from (it for it in sources if it[0] != layout.sheet or not layout.has_line(it[1]))
 
 
 def labels_of(layout: Layout, cell: Cell) -> Iterator[str]:
@@ -172,25 +177,43 @@ def labels_of(layout: Layout, cell: Cell) -> Iterator[str]:
         yield next((it for it in texts if isinstance(it, str)), "")
 
 
+# Columns of which all are wrong if the part of the network that they compute is another one.
+_LAYERS = (("h1", "h2"), ("a_h1", "a_h2"), ("o1", "o2"), ("a_o1", "a_o2"), ("E_total",))
+
+
 def another_network(table: Table, wrong: Collection[str]) -> str:
     """Say what wrong columns use that the exercise does not have, such as a third input.
 
-    Where nothing is computed, it is looked for in the header. Empty if there is no such thing.
+    Empty if there is no such thing.
     """
-    book, found = table.book, []
-    for column in (it for it in FORWARD if it in wrong):
-        cell = table.cell(column, min(1, table.rows - 1))
-        for source in table.formulas.sources(cell) if cell in book.formulas else ():
-            inside = source[0] == table.sheet and table.has_line(source[1])
-            head = book.values.get((table.sheet, table.header, source[2]))
-            labels = [head] if inside else labels_of(table, source)
-            parts = map(part_of_another_network, map(str, () if table.covers(source) else labels))
-            found += [(it, f"{table.called(column)} uses", source) for it in parts if it]
-    if not any(table.cell(it, 0) in book.formulas for it in table.places):
-        heads = [it for it in book.texts[table.sheet] if it[0] == table.header]
-        parts = [(part_of_another_network(text), line, place) for line, place, text in heads]
-        found += [(it, "there is", (table.sheet, *at)) for it, *at in parts if it]
-    if not found:
-        return ""
-    (_, part), says, cell = min(found, key=lambda it: it[0][0])
-    return f"{says} {part} ({table.name(cell)})"
+    layers = [layer for layer in _LAYERS if {*layer} <= {*wrong}]
+    if table.is_typed:
+        found = min(_headed_parts(table), default=None) if layers[:1] != [("E_total",)] else None
+        return f"there is {found[1]} ({table.name(found[2])})" if found and layers else ""
+    for layer in layers:
+        used = [min(_used_parts(table, column), default=None) for column in layer]
+        if all(used):
+            _, part, cell = used[0]
+            return f"{table.called(layer[0])} uses {part} ({table.name(cell)})"
+    return ""
+
+
+def _used_parts(table: Table, column: str) -> Iterator[tuple[int, str, Cell]]:
+    """Give the parts of another network that a column's formula uses, and their cells."""
+    book, own = table.book, table.cell(column, min(1, table.rows - 1))
+    for cell in table.formulas.reached([own], table.covers):
+        inside = cell[0] == table.sheet and table.has_line(cell[1])
+        head = book.values.get((table.sheet, table.header, cell[2]))
+        labels = [head] if inside else itertools.islice(labels_of(table, cell), 2)
+        if not table.covers(cell):
+            parts = map(part_of_another_network, map(str, labels))
+            yield from ((*part, cell) for part in parts if part)
+
+
+def _headed_parts(table: Table) -> Iterator[tuple[int, str, Cell]]:
+    """Give the parts of another network that have a column of numbers, and their headers."""
+    for line, place, text in table.book.texts[table.sheet]:
+        part = part_of_another_network(text) if line == table.header else None
+        numbers = table.book.numbers(table.sheet, place, table.first, table.rows)
+        if part and np.nan_to_num(numbers).any():
+            yield (*part, (table.sheet, line, place))

@@ -32,6 +32,7 @@ WORDS = {
     "typed": "a typed number where the other rows have a formula",
     "empty": "the cell is empty",
     "no number": "contains {used}, not a number",
+    "comma": "contains {used}, which is text: write the number with a point",
 }
 
 
