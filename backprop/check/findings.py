@@ -14,7 +14,7 @@ from backprop.check.formula import Formulas, Symbol, Tree, leaves, with_leaves
 from backprop.check.gaps import Gap, find_gaps
 from backprop.check.headers import Header, Rows, find_headers, find_rows
 from backprop.check.judge import Verdict, best, count_wrong, judge, right_values
-from backprop.check.limits import FEWEST, MOST_TABLES, MOST_TOLD, START
+from backprop.check.limits import FEWEST, MOST_TABLES, MOST_TOLD, START, UNUSUAL
 from backprop.check.slips import Slip, find_slips
 from backprop.check.tables import Table, another_network, numbering, numberings, placements
 from backprop.check.words import in_words
@@ -156,7 +156,9 @@ def _end_above(header: Header, headers: Sequence[Header], rows: Sequence[Rows | 
 
 def _judge(tables: Iterator[Table]) -> tuple[Table, list[Verdict]] | str:
     """Judge the best of some tables, or say why it is none of the exercise."""
-    table = best(numberings(best(tables)))
+    count, table = best(tables)
+    if count > UNUSUAL:
+        _, table = best(numberings(table))
     verdicts = judge(table)
     wrong = {it.column for it in verdicts if it.right is False}
     if not table.names and wrong & {"h1", "h2", "o1", "o2"}:

@@ -349,11 +349,12 @@ class Formulas:
             Unevaluable: if it cannot be read.
         """
         key = cell[0], self.book.formulas[cell], cell[2]
-        if key not in self._typed:
-            self._typed[key] = self._read(*key)
-        if isinstance(self._typed[key], Unevaluable):
-            raise self._typed[key]
-        return self._typed[key]
+        typed = self._typed.get(key)
+        if typed is None:
+            typed = self._typed[key] = self._read(*key)
+        if isinstance(typed, Unevaluable):
+            raise typed
+        return typed
 
     def _read(self, sheet: str, formula: Formula, column: int) -> Typed | Unevaluable:
         text, (line, _), array = formula

@@ -39,8 +39,8 @@ class Verdict(NamedTuple):
     unjudged: str = ""
 
 
-def best(tables: Iterable[Table]) -> Table:
-    """Choose the table with the fewest wrong columns; of equals, the first.
+def best(tables: Iterable[Table]) -> tuple[int, Table]:
+    """Choose the table with the fewest wrong columns, and count these; of equals, the first.
 
     Args:
         tables: in the order of their doubts.
@@ -50,7 +50,7 @@ def best(tables: Iterable[Table]) -> Table:
         if any(count <= table.doubt for count, _ in counted):
             break
         counted.append((count_wrong(table) + table.doubt, table))
-    return min(counted, key=lambda it: it[0])[1]
+    return min(counted, key=lambda it: it[0])
 
 
 def count_wrong(table: Table) -> int:

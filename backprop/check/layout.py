@@ -154,11 +154,11 @@ class Layout:
             return None
         typed = self.formulas.typed(cell)
         key = column, typed.shape
-        if row > 0 and key in self._of_copies:
-            return self._of_copies[key]
-        tree = self.formulas.follow(cell, functools.partial(self._symbol_at, row), {})
-        if row > 0 and self._is_the_same_below(typed, cell):
-            self._of_copies[key] = tree
+        tree = self._of_copies.get(key) if row > 0 else None
+        if tree is None:
+            tree = self.formulas.follow(cell, functools.partial(self._symbol_at, row), {})
+            if row > 0 and self._is_the_same_below(typed, cell):
+                self._of_copies[key] = tree
         return tree
 
     def _is_the_same_below(self, typed: Typed, cell: Cell) -> bool:
