@@ -152,8 +152,8 @@ def numberings(table: Table) -> Iterator[Table]:
 def numbering(names: Mapping[str, str]) -> str:
     """Say where weights lead that have other names in the sheet."""
     edges = [(names[it], *EDGES[it]) for it in WEIGHTS if it in names]
-    said = [f"{name} leads from {source} to {target}" for name, source, target in sorted(edges)]
-    return f"numbered by the neuron they leave: {', '.join(said)}"
+    said = [f"{name} from {source} to {target}" for name, source, target in sorted(edges)]
+    return f"numbered by the neuron they leave ({', '.join(said)})"
 
 
 # --- Other cells ----------------------------------------------------------------------------
