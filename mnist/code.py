@@ -7,6 +7,7 @@ network and the images as they are when the training begins, whatever made them 
 """
 
 import ast
+import contextlib
 import difflib
 import hashlib
 import logging
@@ -70,8 +71,10 @@ def own_modules() -> list[ModuleType]:
         if name in ("__main__", "__mp_main__") or not isinstance(module, ModuleType):
             continue
         held = vars(module)  # a folder of modules without __init__.py has a path, but no file
-        places = filter(None, [held.get("__file__"), *(held.get("__path__") or [])])
-        if any(map(_is_own, places)):
+        places = [held.get("__file__")]
+        with contextlib.suppress(KeyError):  # of a folder within a package that failed to import
+            places += held.get("__path__") or []
+        if any(map(_is_own, filter(None, places))):
             found.append(module)
     return found
 

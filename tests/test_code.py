@@ -175,6 +175,16 @@ def project(tmp_path, monkeypatch):
 OWN = {"nets/__init__.py", "nets/small.py", "nets/blocks.py"}
 
 
+def test_a_folder_of_a_package_that_failed_to_import_is_passed_over(tmp_path, monkeypatch):
+    (tmp_path / "broken" / "inner").mkdir(parents=True)
+    (tmp_path / "broken" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    inner = importlib.import_module("broken.inner")
+    monkeypatch.delitem(sys.modules, "broken")
+    monkeypatch.setitem(sys.modules, "broken.inner", inner)
+    assert inner not in code.own_modules()
+
+
 def test_the_project_s_files_that_were_imported_count(project):
     import nets  # noqa: F401
 
