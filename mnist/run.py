@@ -38,6 +38,7 @@ from mnist.history import (
     write_start,
 )
 from mnist.notebook import progress_bar
+from mnist.weights import read_weights
 
 # These say where things are, not how the run goes.
 PLACES = ("data_dir", "output_dir", "resume", "own_image")
@@ -420,15 +421,10 @@ def order_of(loader: DataLoader) -> torch.Generator | None:
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load weights, a state dict such as the `net.pt` of a run, into the model.
+    """Load weights from a file into the model.
 
     Raises:
         UserError: if the file does not exist or has no weights of this model.
     """
-    try:
-        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-        _starts[model] = {}
-    except Exception:  # of a damaged file, torch raises nearly anything
-        raise UserError(
-            f"{path} does not exist, is damaged, or has no weights of this network"
-        ) from None
+    model.load_state_dict(read_weights(path, model.state_dict()))
+    _starts[model] = {}

@@ -412,6 +412,55 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
         load_weights(Net(), path)
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        lambda net: {"model": net, "epoch": 3},
+        lambda net: {"state_dict": net},
+        lambda net: {f"module.{name}": it for name, it in net.items()},
+        lambda net: {"model": {f"module.{name}": it for name, it in net.items()}},
+    ],
+)
+def test_weights_of_other_forms_are_taken(kept, tmp_path):
+    saved, model = Net(), Net()
+    torch.save(kept(saved.state_dict()), tmp_path / "net.pt")
+    load_weights(model, tmp_path / "net.pt")
+    for name, it in saved.state_dict().items():
+        assert torch.equal(it, model.state_dict()[name])
+
+
+def test_the_checkpoint_of_a_run_has_its_weights(finished):
+    model = Net()
+    load_weights(model, finished / "1" / "checkpoint.pt")
+    net = torch.load(finished / "1" / "net.pt", weights_only=True)
+    assert all(torch.equal(it, net[name]) for name, it in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda net: net.pop("edges.0.weight"), "edges.0.weight"),
+        (lambda net: net.update(mine=torch.ones(3)), "mine"),
+        (lambda net: net.update({"edges.0.weight": torch.ones(4, 7)}), r"edges.0.weight.*\(4, 7\)"),
+        (lambda net: net.clear(), "edges.0.weight"),
+    ],
+)
+def test_weights_of_another_network_say_what_differs(change, named, tmp_path):
+    net = dict(Net().state_dict())
+    change(net)
+    torch.save(net, tmp_path / "net.pt")
+    with pytest.raises(UserError, match=named) as error:
+        load_weights(Net(), tmp_path / "net.pt")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [torch.ones(3), [1, 2]])
+def test_a_file_without_named_weights_is_named(content, tmp_path):
+    torch.save(content, tmp_path / "net.pt")
+    with pytest.raises(UserError, match=r"net\.pt"):
+        load_weights(Net(), tmp_path / "net.pt")
+
+
 # --- Changed code -------------------------------------------------------------------------
 
 

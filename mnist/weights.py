@@ -1,0 +1,61 @@
+"""Weights read from a file, in any of the forms in which they are usually saved."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from common import UserError
+
+
+def read_weights(path: str | Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read a network's weights.
+
+    Args:
+        path: a state dict such as the `net.pt` of a run, alone or under the name `model` or
+            `state_dict`, as in a `checkpoint.pt`; that of a network in `nn.DataParallel` too.
+        wanted: the names and shapes that the weights must have.
+
+    Raises:
+        UserError: if the file does not exist, cannot be read, or has other names or shapes.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # of a damaged file, torch raises nearly anything
+        if not Path(path).exists():
+            raise UserError(
+                f"{path} does not exist: name a file such as the net.pt of a run"
+            ) from None
+        raise UserError(
+            f"{path} is damaged, or has more than tensors: save model.state_dict()"
+        ) from None
+    found = _state_dict(content)
+    differing = [
+        *(f"{name} is missing" for name in wanted if name not in found),
+        *(f"{name} belongs to no layer of it" for name in found if name not in wanted),
+        *(
+            f"{name} has the shape {_shape(found[name])} in place of {_shape(it)}"
+            for name, it in wanted.items()
+            if name in found and _shape(found[name]) != _shape(it)
+        ),
+    ]
+    if differing:
+        more = f", and {len(differing) - 1} more differ" if len(differing) > 1 else ""
+        raise UserError(f"{path} has no weights of this network: {differing[0]}{more}")
+    return found
+
+
+def _state_dict(content: Any) -> dict[str, Any]:
+    for name in ("parts", "model", "state_dict"):  # a checkpoint.pt has parts, one the model
+        if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
+            content = content[name]
+    found = dict(content) if isinstance(content, Mapping) else {}
+    if all(str(name).startswith("module.") for name in found):
+        return {name.removeprefix("module."): it for name, it in found.items()}
+    return found
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(getattr(value, "shape", ()))
