@@ -136,6 +136,7 @@ WAYS = {
     "a minus twice": {"E1": "-(-0.5*({a_o1}-{t1})^2)"},
     "through a neighbour": {"∂E/∂w2": "{dw1}/{i1}*{i2}"},
     "another sheet": {"h1": "{w1}*Other!$A$1+{w2}*'Other'!B1"},
+    "a name of a cell of its row": {"h1": "{w1}*{i1}+{w2}*second_input"},
     "a defined name": {"h2": "{w3}*first_input+{w4}*{i2}"},
     "numbers for inputs": {"h1": "{w1}*0.05+{w2}*0.1"},
     "numbers for inputs, computed": {"h1": "{w1}*5%+{w2}*(1/10)"},
@@ -170,9 +171,10 @@ OTHER_NETWORKS = {
         {"o1": "{w5}*{a_h1}+{w6}*{a_h2}+{w11}*{a_h3}",
          "o2": "{w7}*{a_h1}+{w8}*{a_h2}+{w12}*{a_h3}"}),
 }  # fmt: skip
+NAMES = {"first_input": "=Other!$A$1", "second_input": "=Mine!$E1"}  # which counts from A1
 CASES |= {name: (manner, Found()) for name, manner in RIGHT.items()} | {
     f"written with {way}": (
-        {"Mine": Manner(texts=texts, digits=10, names={"first_input": "=Other!$A$1"}),
+        {"Mine": Manner(texts=texts, digits=10, names=NAMES),
             "Other": only({"A1:B1": [0.05, 0.1]})},
         Found(remarks=[]))
     for way, texts in WAYS.items()

@@ -144,6 +144,12 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
     "a rounding that fails": (
         Manner(typed={"K5:K17": ('=ROUND(1/(1+EXP(-J5)),"x")', "#VALUE!")}),
         Found(wrong={"a_h1": 13}, remarks=[("a_h1",)])),
+    "a rounding to −400 decimals": (
+        Manner(steps=1, texts={"h1": f"ROUND({FORMULAS['h1']},-400)"}),
+        Found(verdict=("incomplete", "wrong"))),
+    "a wrong formula that rounds": (
+        Manner(steps=1, typed={"V5:V6": ("=ROUND((S5-B5)^0.5/2,6)", 0.124318)}),
+        Found(wrong={"E1": 2})),
     "decimals that are cut off": (
         Manner(typed={"K5:K17": ("=INT(100/(1+EXP(-J5)))/100", 0.5)}),
         Found(missing=("a_h1",), remarks=[("a_h1",)])),
@@ -155,6 +161,15 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
         Manner(decimals=9, order=(*COLUMNS, "x"), extras={"x": 0}, headers={"x": "Bias"},
             texts={"o1": "{w5}*{a_h1}+{w6}*{a_h1}"}),
         Found(wrong={"o1": 13})),
+    "typed, exchanged columns and a third error far away": (
+        Manner(decimals=9, order=(*COLUMNS, "", "E 1", "E 2", "E 3"),
+            extras={"E 1": 0.1, "E 2": 0.2, "E 3": 0.3},
+            texts={"h1": FORMULAS["h2"], "h2": FORMULAS["h1"]}),
+        Found(wrong={"h1": 13, "h2": 13})),
+    "typed, five weights that stay": (
+        Manner(Problem(weights=tuple(0.1512345678 + 0.05 * it for it in range(8))), steps=4,
+            decimals=10, label=None, texts={it: f"{{{it}}}" for it in WEIGHTS[:5]}),
+        Found(wrong=dict.fromkeys(WEIGHTS[:5], 4))),
     "a slip and a column that is not used": (
         Manner(order=(*COLUMNS, "x"), extras={"x": 7}, headers={"x": "i3"},
             texts={"o1": "{w5}*{a_h1}+{w6}*{a_h1}"}),

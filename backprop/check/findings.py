@@ -1,6 +1,6 @@
 """What was found in one workbook, as data: read it, judge its tables, name the mistakes."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -166,7 +166,9 @@ def _judge(tables: Iterator[Table]) -> tuple[Table, list[Verdict]] | str:
         if other.names:
             remark = f"fewer columns would be wrong if the weights were {numbering(other.names)}"
             table = replace(table, remarks=(*table.remarks, remark))
-    return (wrong and another_network(table, wrong)) or (table, verdicts)
+    counts = Counter(it.column for it in verdicts if it.right is False)
+    mostly = {column for column, count in counts.items() if count > table.rows / 2}
+    return another_network(table, mostly) or (table, verdicts)
 
 
 def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableReport:

@@ -491,9 +491,11 @@ class Formulas:
         name, names = text.casefold(), self.book.names
         meaning = names.get(f"{sheet.casefold()}!{name}", names.get(name))
         if meaning is not None and depth < NESTED:
-            return _small(
-                read(f"={meaning}", lambda it: self._refer(it, sheet, formula, column, depth + 1))
+            of_a1 = Formula(meaning, (0, 0), formula.array)  # from where a name's references count
+            inner = functools.partial(
+                self._refer, sheet=sheet, formula=of_a1, column=column, depth=depth + 1
             )
+            return _small(read(f"={meaning}", inner))
         match = _STRUCTURED.fullmatch(text)
         table = self.book.tables.get(match[1].casefold()) if match else None
         if table is not None:  # a column of one of Excel's named tables, or one row of it

@@ -105,7 +105,9 @@ def _judge_column(table: Table, column: str, rows: list[int]) -> list[Verdict]:
             right = _agrees(table, column, row, tree)
         last = tree
         if right is None or (missing and not right):
-            left[row] = _why_by_value(tree) if tree is not None and right is None else reason
+            if tree is not None and right is None:
+                reason = _why_by_value(table, column, row, tree)
+            left[row] = reason
         else:
             found.append(Verdict(column, row, right, tree))
     return (
@@ -131,8 +133,13 @@ def _agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
             verdict = None
         if verdict is not False:
             return verdict
+    return None if _only_rounds(table, column, row, tree) else False
+
+
+def _only_rounds(table: Table, column: str, row: int, tree: Tree) -> bool:
+    """Tell whether a formula is the right one but for a rounding."""
     exact = _unrounded(tree)
-    return None if exact != tree and _agrees(table, column, row, exact) else False
+    return exact != tree and _agrees(table, column, row, exact) is True
 
 
 def _unrounded(tree: Tree) -> Tree:
@@ -148,14 +155,15 @@ def _most_rounded(tree: Tree) -> float:
     if not isinstance(tree, Call) or tree.name not in ROUNDINGS:
         return 0.0
     digits = tree.args[1] if len(tree.args) > 1 else 0.0
-    return ROUNDINGS[tree.name] * 10.0**-digits if isinstance(digits, float) else 0.0
+    return ROUNDINGS[tree.name] * 10.0 ** -max(digits, -300.0) if isinstance(digits, float) else 0.0
 
 
-def _why_by_value(tree: Tree) -> str:
-    """Say why a formula cannot be tried at made-up rows."""
+def _why_by_value(table: Table, column: str, row: int, tree: Tree) -> str:
+    """Say why only its value can tell whether a formula is right."""
     if not symbols(tree):
         return "they refer to no cell of the table"
-    return ROUNDS if _unrounded(tree) != tree else "they fail with other inputs and weights"
+    rounds = _only_rounds(table, column, row, tree)
+    return ROUNDS if rounds else "they fail with other inputs and weights"
 
 
 # --- By its saved value -------------------------------------------------------------------

@@ -127,8 +127,9 @@ class Layout:
     @cached_property
     def is_typed(self) -> bool:
         """Whether all numbers are typed, and none is computed."""
-        cells = ((it, row) for it in FORMULAS if it in self.places for row in range(self.lines))
-        return not any(self.cell(*it) in self.book.formulas for it in cells)
+        columns = [it for it in (*FORMULAS, *WEIGHTS) if it in self.places]
+        cells = (self.cell(it, row) for it in columns for row in range(self.lines))
+        return not any(cell in self.book.formulas for cell in cells)
 
     def has_line(self, line: int) -> bool:
         """Tell whether a line of the sheet is one of the table's rows."""

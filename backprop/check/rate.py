@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import math
 import re
 import unicodedata
@@ -114,18 +115,18 @@ def _rate_in(label: str) -> str | None:
 
 def _used_by_formulas(table: Layout, least: int) -> tuple[float | None, Cell | None]:
     """Give the rate that most weights' formulas use, at least `least` of them, and its cell."""
+    book = table.book
     found: Counter[tuple[float, Cell | None]] = Counter()
     for weight in (it for it in WEIGHTS if it in table.places):
-        for row in range(1, min(table.lines, 3)):
+        rows = (it for it in table.computed(weight) if table.cell(weight, it) in book.formulas)
+        for row in itertools.islice(rows, 1):  # the first that is no typed number
             with contextlib.suppress(Unevaluable):
-                if (tree := table.tree(weight, row)) is None:
-                    continue
+                tree = table.tree(weight, row)
                 tries = table.kept_inputs(weight, row, tree)
                 rates = [moved_by(weight, tree, kept) for kept in tries]
                 moved = next((it for it in rates if it is not None), None)
                 if moved is not None:
                     found[_with_cell(table, table.cell(weight, row), moved)] += 1
-            break
     (most, count), *_ = found.most_common(1) or [((None, None), 0)]
     return most if count >= least else (None, None)
 
@@ -155,9 +156,10 @@ def _inferred(table: Layout) -> Rate:
         )
         for sign in (1, -1)
     )
-    least, most, _ = max(down, up, key=lambda it: it[2])
-    if not 0 < least <= most < math.inf:
+    moving = [it for it in (down, up) if 0 < it[0] <= it[1] < math.inf]
+    if not moving:
         return known(None)
+    least, most, _ = max(moving, key=lambda it: it[2])
     return Rate(roundest(least, most), None, (least, most))
 
 
@@ -192,11 +194,14 @@ def _allowed(table: Layout, sign: int) -> Iterator[np.ndarray]:
 
 
 def _most_agreed(intervals: np.ndarray) -> tuple[float, float, int]:
-    """Find where most intervals overlap: from where, to where, and how many do."""
+    """Find where most intervals overlap: from where, to where, and how many do.
+
+    What is explained by no step at all counts only where nothing else is.
+    """
     least, most = intervals[intervals[:, 0] <= intervals[:, 1]].T
     if not len(least):
         return math.inf, 0.0, 0
-    starts = np.unique(least)
+    starts = np.unique(least[least > 0] if (least > 0).any() else least)
     begun = np.searchsorted(np.sort(least), starts, "right")
     counts = begun - np.searchsorted(np.sort(most), starts, "left")
     start = starts[np.argmax(counts)]

@@ -126,7 +126,8 @@ def _not_computed(table: Table, column: str, row: int) -> Slip | None:
     book, cell = table.book, table.cell(column, row)
     if np.isnan(table.values[column][row]):
         value = book.values.get(cell)
-        kind = "comma" if book.has_comma(cell) else "no number"
+        typed = cell not in book.formulas
+        kind = "comma" if typed and book.has_comma(cell) else "no number"
         return Slip("empty") if value is None else Slip(kind, used=repr(value))
     if column in GIVEN:
         return Slip("changed")

@@ -211,9 +211,11 @@ def _used_parts(table: Table, column: str) -> Iterator[tuple[int, str, Cell]]:
 
 
 def _headed_parts(table: Table) -> Iterator[tuple[int, str, Cell]]:
-    """Give the parts of another network that have a column of numbers, and their headers."""
+    """Give the parts of another network that have a column of the table, and their headers."""
+    first, last = min(table.places.values()) - 1, max(table.places.values()) + 1
     for line, place, text in table.book.texts[table.sheet]:
-        part = part_of_another_network(text) if line == table.header else None
+        is_head = line == table.header and first <= place <= last
+        part = part_of_another_network(text) if is_head else None
         numbers = table.book.numbers(table.sheet, place, table.first, table.rows)
         if part and np.nan_to_num(numbers).any():
             yield (*part, (table.sheet, line, place))
