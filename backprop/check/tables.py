@@ -187,9 +187,9 @@ def another_network(table: Table, wrong: Collection[str]) -> str:
     Empty if there is no such thing.
     """
     layers = [layer for layer in _LAYERS if {*layer} <= {*wrong}]
-    if table.is_typed:
-        found = min(_headed_parts(table), default=None) if layers[:1] != [("E_total",)] else None
-        return f"there is {found[1]} ({table.name(found[2])})" if found and layers else ""
+    if table.is_typed and layers:
+        headed = min(_headed_parts(table), default=None)
+        return f"there is {headed[1]} ({table.name(headed[2])})" if headed else ""
     for layer in layers:
         used = [min(_used_parts(table, column), default=None) for column in layer]
         if all(used):
