@@ -282,7 +282,7 @@ def _read_cell(
 ) -> None:
     parts = {_local(it.tag): it for it in element}
     value = _value(element.get("t", "n"), parts, strings)
-    if value is not None and str(value).strip():
+    if value is not None and (not isinstance(value, str) or value.strip()):
         book.values[here] = value
     if "f" in parts:
         typed, kind = parts["f"].text or "", parts["f"].get("t")
