@@ -1,4 +1,4 @@
-"""`check` at its limits, and one step past them: each threshold of `limits` has a test here."""
+"""`check` at its limits, and one step past them; those of saved numbers are in the other tests."""
 
 import zipfile
 
