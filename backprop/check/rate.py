@@ -196,7 +196,7 @@ def _allowed(table: Layout, sign: int) -> Iterator[np.ndarray]:
 def _most_agreed(intervals: np.ndarray) -> tuple[float, float, int]:
     """Find where most intervals overlap: from where, to where, and how many do.
 
-    What is explained by no step at all counts only where nothing else is.
+    Overlaps that begin at 0, as of weights that stay, count only if there is no other.
     """
     least, most = intervals[intervals[:, 0] <= intervals[:, 1]].T
     if not len(least):

@@ -214,8 +214,8 @@ def _headed_parts(table: Table) -> Iterator[tuple[int, str, Cell]]:
     """Give the parts of another network that have a column of the table, and their headers."""
     first, last = min(table.places.values()) - 1, max(table.places.values()) + 1
     for line, place, text in table.book.texts[table.sheet]:
-        is_head = line == table.header and first <= place <= last
-        part = part_of_another_network(text) if is_head else None
-        numbers = table.book.numbers(table.sheet, place, table.first, table.rows)
-        if part and np.nan_to_num(numbers).any():
-            yield (*part, (table.sheet, line, place))
+        if line == table.header and first <= place <= last:
+            part = part_of_another_network(text)
+            numbers = table.book.numbers(table.sheet, place, table.first, table.rows)
+            if part and np.nan_to_num(numbers).any():
+                yield (*part, (table.sheet, line, place))
