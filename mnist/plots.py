@@ -4,11 +4,13 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from mnist.history import Epoch, StoredRun
+from mnist.ink import Found
 from mnist.predictions import Predictions, misread
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
@@ -135,17 +137,21 @@ def mistakes(predictions: Predictions, most: int = 48) -> Figure:
     return figure
 
 
-def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor) -> Figure:
-    """Draw your image, what the network sees of it, and the probability of each digit.
+def own_image(photo: Image.Image, found: Found, digit: Tensor, probabilities: Tensor) -> Figure:
+    """Draw your image, what was taken for the digit, and the probability of each digit.
 
     Args:
-        digit: the image in the format of MNIST, shape (1, 28, 28).
+        digit: its ink in the format of MNIST, shape (1, 28, 28).
         probabilities: of the ten digits, shape (10,).
     """
     figure = Figure(figsize=(10, 3.4), layout="constrained")
-    photo, seen, bars = figure.subplots(1, 3)
-    photo.imshow(image, cmap="gray", vmin=0, vmax=255)
-    photo.set(title="your image", xticks=[], yticks=[])
+    whole, seen, bars = figure.subplots(1, 3)
+    whole.imshow(photo, cmap="gray", vmin=0, vmax=255)
+    left, top, right, bottom = found.box
+    box = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False)
+    box.set(edgecolor=WRONG_COLOUR, linewidth=1.5)
+    whole.add_patch(box)
+    whole.set(title="your image, the digit framed", xticks=[], yticks=[])
     _draw_digit(seen, digit)
     seen.spines[:].set(visible=True, color="#dddddd")
     seen.set_title("as the network sees it")
@@ -154,6 +160,8 @@ def own_image(image: Image.Image, digit: Tensor, probabilities: Tensor) -> Figur
     bars.bar(range(10), 100 * probabilities.numpy(), color=colours)
     bars.set(xticks=range(10), ylim=(0, 100), xlabel="digit", ylabel="probability, %")
     bars.set_title(f"a {best}, {probabilities[best]:.1%} sure")
+    if found.warning:
+        figure.suptitle(found.warning, color=WRONG_COLOUR, fontsize=11)
     return figure
 
 

@@ -16,6 +16,7 @@ from torchvision import transforms
 
 import utils
 from common import UserError
+from mnist.ink import find_digit
 from mnist.own_image import classify, mnist_like, read_image
 from mnist.run import load_weights
 from model import Net
@@ -299,9 +300,10 @@ def take(kind: str, index: int, folder: Path) -> Iterator[tuple[int, Path]]:
 
 def is_read(model: Net, label: int, path: Path) -> bool:
     try:
-        return classify(model, CPU, TRANSFORM, mnist_like(read_image(path))).argmax() == label
+        pixels = mnist_like(find_digit(read_image(path)).ink)
     except UserError:
         return False
+    return int(classify(model, CPU, TRANSFORM, pixels).argmax()) == label
 
 
 def count(index: int) -> dict[str, int]:

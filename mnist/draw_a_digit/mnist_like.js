@@ -1,24 +1,25 @@
 "use strict";
 
-// --- A drawing as MNIST would hold it: the same steps as own_image.py --------------------------
+// --- A drawing as MNIST would hold it: as `mnist_like` in own_image.py -------------------------
 
 const DIGIT_SIDE = 20; // of the box into which a digit is scaled
 const NOISE = 0.3; // share of the darkest ink below which a pixel counts as paper
+const LEAST = 0.1; // share of the drawing's side below which a digit is too small
 
 /**
- * Turn a square drawing into 28x28 pixels, ink 255: the ink scaled into a box of 20x20, its
+ * Turn the ink of a square drawing, up to 255, into 28x28 pixels: scaled into a box of 20x20, its
  * centre of mass in the middle. Gives the pixels, and where on the drawing each of them lies:
  * pixel x starts at `left + x * width`. Undefined where there is too little ink.
  */
-function mnistLike(grey, side) {
-  const ink = inkOf(grey, side);
+function mnistLike(drawing, side) {
+  const ink = drawing.map((value) => (value < 255 * NOISE ? 0 : value));
   const box = boundsOf(ink, side);
-  if (box.right < box.left) return undefined;
   const [width, height] = [box.right - box.left + 1, box.bottom - box.top + 1];
+  if (Math.max(width, height) < LEAST * side) return undefined;
   const digit = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
     const start = (box.top + y) * side + box.left;
-    for (let x = 0; x < width; x++) digit[y * width + x] = Math.round(255 * ink[start + x]);
+    digit.set(ink.subarray(start, start + width), y * width);
   }
   const scale = DIGIT_SIDE / Math.max(width, height);
   const [across, down] = [width, height].map((it) => Math.max(1, roundToEven(it * scale)));
@@ -31,78 +32,6 @@ function mnistLike(grey, side) {
     width: width / across,
     height: height / down,
   };
-}
-
-/** Tell ink (up to 1) from paper (0), whichever is darker. */
-function inkOf(grey, side) {
-  const contrast = contrastOf(grey, side);
-  const [low, high] = [percentile(contrast, 1), percentile(contrast, 99)];
-  const sign = high < -low ? -1 : 1;
-  const strongest = Math.max(high, -low);
-  const rim = new Float64Array(rimOf(side).map((index) => Math.abs(contrast[index])));
-  const visible = strongest >= 10 && strongest >= 8 * percentile(rim, 50);
-  for (let index = 0; index < contrast.length; index++) {
-    const ink = Math.min((sign * contrast[index]) / strongest, 1);
-    contrast[index] = visible && ink >= NOISE ? ink : 0;
-  }
-  return contrast;
-}
-
-/** How much darker each pixel is than paper: a plane through the rim, fitted by least squares. */
-function contrastOf(grey, side) {
-  const middle = (side - 1) / 2; // from which x and y are counted, so that their sums are 0
-  let [count, total, momentX, momentY, spread] = [0, 0, 0, 0, 0];
-  for (const index of rimOf(side)) {
-    const x = (index % side) - middle;
-    const y = Math.floor(index / side) - middle;
-    count += 1;
-    total += grey[index];
-    momentX += grey[index] * x;
-    momentY += grey[index] * y;
-    spread += x * x; // and as much for y, the rim being square
-  }
-  const contrast = new Float64Array(side * side);
-  let index = 0;
-  for (let y = -middle; y <= middle; y++) {
-    for (let x = -middle; x <= middle; x++) {
-      const paper = total / count + (momentX / spread) * x + (momentY / spread) * y;
-      contrast[index] = paper - grey[index];
-      index += 1;
-    }
-  }
-  return contrast;
-}
-
-/** Index the pixels of the rim, a tenth of the drawing wide. */
-function rimOf(side) {
-  const width = Math.floor(side / 10) + 1;
-  const indices = [];
-  for (let y = 0; y < side; y++) {
-    const whole = y < width || y >= side - width;
-    for (let x = 0; x < side; x++) {
-      if (whole || x < width || x >= side - width) indices.push(y * side + x);
-    }
-  }
-  return indices;
-}
-
-function percentile(values, percent) {
-  const place = (percent / 100) * (values.length - 1);
-  const low = ranked(values, Math.floor(place));
-  return low + (ranked(values, Math.ceil(place)) - low) * (place % 1);
-}
-
-/** Find the value that would be at `rank` if they were sorted, which would take too long. */
-function ranked(values, rank) {
-  const pivot = values[values.length >> 1];
-  let [below, above] = [0, 0];
-  for (let index = 0; index < values.length; index++) {
-    if (values[index] < pivot) below += 1;
-    if (values[index] > pivot) above += 1;
-  }
-  const upTo = values.length - above;
-  if (rank < below) return ranked(values.filter((value) => value < pivot), rank);
-  return rank < upTo ? pivot : ranked(values.filter((value) => value > pivot), rank - upTo);
 }
 
 function boundsOf(ink, side) {

@@ -6,9 +6,6 @@ const PAD_SIDE = 280; // ten times the image's
 const PEN = 22; // how thick a line is, close to MNIST's once it is made small
 const KEY_STEP = 10; // how far an arrow key moves the pen
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-// What is read: the drawing made smaller on paper with a margin, for a digit may fill the pad.
-const MARGIN = 40;
-const SHRUNK = 1 - (2 * MARGIN) / PAD_SIDE;
 const WHOLE = { left: 0, top: 0, width: PAD_SIDE / SIDE, height: PAD_SIDE / SIDE };
 
 /**
@@ -56,33 +53,28 @@ class Pad {
   /** Read the drawing as the 28x28 pixels that the network gets; all 0 where there is no digit. */
   read() {
     this.#paint();
-    const found = this.drawing.taken ? undefined : mnistLike(this.sheet(), PAD_SIDE);
+    const found = this.drawing.taken ? undefined : mnistLike(this.ink(), PAD_SIDE);
     this.image = this.drawing.taken ?? found?.image ?? new Uint8Array(SIDE ** 2);
-    this.place = !found ? WHOLE : {
-      left: (found.left - MARGIN) / SHRUNK, width: found.width / SHRUNK,
-      top: (found.top - MARGIN) / SHRUNK, height: found.height / SHRUNK,
-    };
+    this.place = found ?? WHOLE;
     return this.image;
   }
 
-  /** The drawing in grey values, black on white, with a margin around and so much smaller. */
-  sheet() {
-    const blank = new Uint8Array(PAD_SIDE ** 2).fill(255);
-    return this.drawing.strokes.reduce((sheet, stroke) => {
-      const ink = this.#inkOf(stroke);
-      return sheet.map((grey, index) => Math.min(grey, ink[index]));
-    }, blank);
+  /** The ink of the drawing, 0 to 255 in each pixel of the pad. */
+  ink() {
+    return this.drawing.strokes.reduce((ink, stroke) => {
+      const more = this.#inkOf(stroke);
+      return ink.map((value, index) => Math.max(value, more[index]));
+    }, new Uint8Array(PAD_SIDE ** 2));
   }
 
   /** The ink of one stroke; what was inked before is not inked again. */
   #inkOf(stroke) {
-    const inked = this.#inked.get(stroke) ?? { grey: new Uint8Array(PAD_SIDE ** 2).fill(255), count: 0 };
-    const onSheet = (point) => point.map((it) => MARGIN + SHRUNK * it);
+    const inked = this.#inked.get(stroke) ?? { ink: new Uint8Array(PAD_SIDE ** 2), count: 0 };
     for (let index = inked.count; index < stroke.length; index++) {
-      inkLine(inked.grey, onSheet(stroke[Math.max(index - 1, 0)]), onSheet(stroke[index]));
+      inkLine(inked.ink, stroke[Math.max(index - 1, 0)], stroke[index]);
     }
     this.#inked.set(stroke, { ...inked, count: stroke.length });
-    return inked.grey;
+    return inked.ink;
   }
 
   /** Mark on the drawing the part of the image that a pixel sees, and the keyboard's pen. */
@@ -210,14 +202,14 @@ class Pad {
   }
 }
 
-/** Ink a line with round ends, as thick as the pen on the sheet, within the sheet's margin. */
-function inkLine(grey, [fromX, fromY], [toX, toY]) {
-  const radius = (PEN * SHRUNK) / 2;
+/** Ink a line with round ends, as thick as the pen; what lies beside the pad is left out. */
+function inkLine(ink, [fromX, fromY], [toX, toY]) {
+  const radius = PEN / 2;
   const [alongX, alongY] = [toX - fromX, toY - fromY];
   const length = alongX ** 2 + alongY ** 2;
   const range = (one, other) => [
-    Math.max(MARGIN, Math.floor(Math.min(one, other) - radius)),
-    Math.min(PAD_SIDE - MARGIN, Math.ceil(Math.max(one, other) + radius) + 1),
+    Math.max(0, Math.floor(Math.min(one, other) - radius)),
+    Math.min(PAD_SIDE, Math.ceil(Math.max(one, other) + radius) + 1),
   ];
   const [[left, right], [top, bottom]] = [range(fromX, toX), range(fromY, toY)];
   for (let y = top; y < bottom; y++) {
@@ -227,7 +219,7 @@ function inkLine(grey, [fromX, fromY], [toX, toY]) {
       const distance = Math.hypot(dx - share * alongX, dy - share * alongY);
       const covered = Math.min(Math.max(radius + 0.5 - distance, 0), 1); // of this pixel
       const index = y * PAD_SIDE + x;
-      grey[index] = Math.min(grey[index], Math.round(255 * (1 - covered)));
+      ink[index] = Math.max(ink[index], Math.round(255 * covered));
     }
   }
 }
