@@ -12,16 +12,16 @@ from skimage.morphology import reconstruction
 from common import UserError
 
 # Chosen on one half of the photos of `results/photos.py`; the other half was read afterwards.
-WIDEST = 1 / 4  # of the photo's longer side: a line is less wide, a shadow or a table wider
+WIDEST = 1 / 3  # of the photo's longer side: a line is less wide, a shadow or a table wider
 FAINTEST = 1 / 4  # of the strongest contrast
-NOISE = 5  # standard deviations of the noise, and
+NOISE = 7  # standard deviations of the noise, and
 LEAST = 5  # of 256 grey values: what differs less from the paper is no ink
 LIKE = 0.6  # share of the strongest contrast that the parts of a digit have
 LOWEST = 8  # pixels of height that a digit needs
 FLATTEST = 1 / 6  # of its width: an underline is lower
-ALONG = 0.4  # share of the photo's rim that a frame covers and a digit does not
-FULLEST = 0.6  # share of the square around it that a digit may fill; the median of MNIST is 0.28
-PAPER = 0.45  # and light paper with a digit on it fills more than this
+ALONG = 0.35  # share of the photo's rim that a frame covers and a digit does not
+FULLEST = 0.7  # share of the square around it that a digit may fill; the median of MNIST is 0.28
+PAPER = 0.5  # and light paper with a digit on it fills more than this
 
 
 class Found(NamedTuple):
@@ -194,7 +194,7 @@ def _strokes(marks: list[Mark]) -> list[Mark]:
         large = inside.height > outer.height / 5
         if inside.light == outer.light:  # a frame, if it is no speck within a digit
             gone |= {outer} if large else set()
-        elif large and outer.light and outer.fill > PAPER:
+        elif large and outer.fill > PAPER:
             gone.add(outer)
         else:
             gone.add(inside)  # a hole

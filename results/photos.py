@@ -5,7 +5,7 @@ chosen, and the second, which was left for the end.
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -287,12 +287,13 @@ def digits(index: int) -> Iterator[tuple[int, np.ndarray]]:
         yield label, data.images[place, 0].numpy()
 
 
-def take(kind: str, index: int, folder: Path) -> Iterator[tuple[int, Path]]:
-    """Make ten photos of a kind, of the `index`-th test image of each class; always the same."""
+def take(
+    kind: str, digits: Iterable[tuple[int, np.ndarray]], folder: Path
+) -> Iterator[tuple[int, Path]]:
+    """Make a photo of a kind of each digit, given with its label; always the same photo."""
     draw, suffix = KINDS[kind]
-    for label, digit in digits(index):
-        generator = np.random.default_rng([index, label, *kind.encode()])
-        photo = draw(digit, generator)
+    for label, digit in digits:
+        photo = draw(digit, np.random.default_rng([label, *digit.tobytes()]))
         path = folder / f"{label}{suffix}"
         photo.save(path, exif=photo.getexif())
         yield label, path
@@ -307,12 +308,13 @@ def is_read(model: Net, label: int, path: Path) -> bool:
 
 
 def count(index: int) -> dict[str, int]:
-    """Count how many of ten photos of each kind are read."""
+    """Count how many of ten photos of each kind are read, made of `digits(index)`."""
     model = utils.prepare(Net(), CPU)
     load_weights(model, ROOT / "results" / "net.pt")
+    chosen = list(digits(index))
     with tempfile.TemporaryDirectory() as folder:
         return {
-            kind: sum(is_read(model, *it) for it in take(kind, index, Path(folder)))
+            kind: sum(is_read(model, *it) for it in take(kind, chosen, Path(folder)))
             for kind in KINDS
         }
 

@@ -168,11 +168,11 @@ return DRAWINGS.map((drawing) => {
 
 def test_digits_from_elsewhere_are_read_as_by_pytorch(look_around):
     elsewhere = load_digits()
-    small = [Image.fromarray(np.uint8(255 - 15 * np.pad(it, 2))) for it in elsewhere.images[:100]]
+    small = [Image.fromarray(np.uint8(15 * np.pad(it, 2))) for it in elsewhere.images[:100]]
     drawings = [it.resize((120, 120)) for it in small]
     written = json.dumps([base64.b64encode(it.tobytes()).decode() for it in drawings])
     (read,) = look_around(TRACKED, [("pixel=0.0.0.0", READ.replace("DRAWINGS", written))])
-    digits = torch.stack([mnist_like(it) for it in drawings])
+    digits = torch.stack([mnist_like(np.asarray(it)) for it in drawings])
     assert read == log_probabilities(trained(), digits).argmax(dim=1).tolist()
     assert np.mean(read == elsewhere.target[:100]) > 0.9
 
@@ -353,8 +353,8 @@ for (const strokes of DIGITS) {
   await frame();
   await frame();
   const answer = document.getElementById("answer").textContent;
-  const sheet = Array.from(pad.sheet(), (grey) => String.fromCharCode(grey)).join("");
-  found.push([btoa(sheet), settings.image, answer]);
+  const ink = Array.from(pad.ink(), (value) => String.fromCharCode(value)).join("");
+  found.push([btoa(ink), settings.image, answer]);
 }
 return found;
 """
@@ -380,9 +380,8 @@ def test_a_drawing_is_made_mnist_like_and_read_as_in_python(seen):
     answers = []
     (drawn,) = seen[DRAWN]
     assert len(drawn) == 50
-    for sheet, image, answer in drawn:
-        picture = Image.frombytes("L", (280, 280), base64.b64decode(sheet))
-        right = mnist_like(picture)
+    for ink, image, answer in drawn:
+        right = mnist_like(np.frombuffer(base64.b64decode(ink), np.uint8).reshape(280, 280))
         assert text(right).rstrip("=") == image
         answers.append(int(log_probabilities(model, right[None]).argmax()))
         assert answer.startswith(str(answers[-1]))

@@ -1,15 +1,20 @@
-"""An image of one's own, made MNIST-like and classified."""
+"""An image of one's own: read, its digit found, made MNIST-like and classified."""
+
+import sys
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
+from sklearn.datasets import load_digits
 from torchvision import transforms
 
 import utils
 from common import UserError
+from mnist.ink import find_digit
 from mnist.own_image import classify, mnist_like, read_image
 from model import Net
+from results import photos
 from results.draw_digits import STROKES, draw_digit
 from tests.digits import CPU, ROOT
 
@@ -23,19 +28,23 @@ def trained():
     return model
 
 
+def found_in(image):
+    return mnist_like(find_digit(image).ink)
+
+
 @pytest.mark.parametrize("digit", STROKES)
 @pytest.mark.parametrize("inverted", [False, True])
 def test_the_drawn_digits_are_recognised(digit, inverted, trained):
     image = draw_digit(digit)
     image = ImageOps.invert(image) if inverted else image
-    probabilities = classify(trained, CPU, TRANSFORM, mnist_like(image))
+    probabilities = classify(trained, CPU, TRANSFORM, found_in(image))
     assert probabilities.argmax() == digit
     assert probabilities.sum() == pytest.approx(1)
     assert probabilities[digit] > 0.9
 
 
 def test_a_transform_of_pil_images_classifies_as_one_of_batches(trained):
-    digit = mnist_like(draw_digit(4))
+    digit = found_in(draw_digit(4))
     of_one = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
     torch.testing.assert_close(
         classify(trained, CPU, of_one, digit), classify(trained, CPU, TRANSFORM, digit)
@@ -46,7 +55,7 @@ def test_a_transform_of_pil_images_classifies_as_one_of_batches(trained):
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_a_digit_on_a_transparent_background(mode, light, trained, tmp_path):
     """As drawing programs save it: the hidden colour of the background is black."""
-    ink = mnist_like(draw_digit(7))[0].numpy().repeat(9, axis=0).repeat(9, axis=1)
+    ink = found_in(draw_digit(7))[0].numpy().repeat(9, axis=0).repeat(9, axis=1)
     grey = np.where(ink > 127, 255 * light, 0).astype(np.uint8)
     image = Image.merge(
         "LA", [Image.fromarray(grey), Image.fromarray((255 * (ink > 127)).astype(np.uint8))]
@@ -54,7 +63,7 @@ def test_a_digit_on_a_transparent_background(mode, light, trained, tmp_path):
     if mode == "P":
         image = image.convert("RGBA").quantize()
     image.convert(mode).save(tmp_path / "digit.png")
-    digit = mnist_like(read_image(tmp_path / "digit.png"))
+    digit = found_in(read_image(tmp_path / "digit.png"))
     assert classify(trained, CPU, TRANSFORM, digit)[7] > 0.9
 
 
@@ -63,7 +72,7 @@ def test_a_card_with_a_transparent_margin(trained, tmp_path):
     image = Image.new("LA", (card.width * 2, card.height * 2))
     image.paste(card.convert("LA"), (card.width // 2, card.height // 2))
     image.save(tmp_path / "card.png")
-    digit = mnist_like(read_image(tmp_path / "card.png"))
+    digit = found_in(read_image(tmp_path / "card.png"))
     assert classify(trained, CPU, TRANSFORM, digit)[7] > 0.9
 
 
@@ -74,11 +83,11 @@ def test_the_tracked_examples_are_the_drawn_ones(digit):
 
 
 @pytest.mark.parametrize("digit", STROKES)
-@pytest.mark.parametrize("width", [60, 300, 3000])
+@pytest.mark.parametrize("width", [60, 300, 1000])
 def test_ink_is_scaled_into_20_pixels_and_centred_by_mass(digit, width):
     image = draw_digit(digit)
     image = image.resize((width, round(width * image.height / image.width)))
-    pixels = mnist_like(image)
+    pixels = found_in(image)
     assert pixels.shape == (1, 28, 28)
     assert pixels.dtype == torch.uint8
     mass = pixels[0].double()
@@ -90,12 +99,100 @@ def test_ink_is_scaled_into_20_pixels_and_centred_by_mass(digit, width):
     assert (inked.max(dim=0).values - inked.min(dim=0).values + 1).max() == pytest.approx(20, abs=1)
 
 
+LARGE = [it for it in photos.KINDS if it.startswith(("A4", "12 megapixels")) or it == "ballpoint"]
+SMALL = [it for it in photos.KINDS if it not in LARGE]
+
+
+@pytest.fixture(scope="module")
+def digits(trained):
+    """Of scikit-learn's digits the first of each class that is read as it is, with its label."""
+    data, found = load_digits(), {}
+    for pixels, label in zip(data.images, data.target, strict=True):
+        image = Image.fromarray(np.uint8(pixels * 15.9)).resize((20, 20), Image.BICUBIC)
+        ink = np.asarray(photos.broad(np.asarray(image), 110))
+        is_read = classify(trained, CPU, TRANSFORM, mnist_like(ink))[label] > 0.9
+        if is_read and label not in found:
+            found[label] = np.asarray(image)
+        if len(found) == 10:
+            break
+    return sorted(found.items())
+
+
+def read_and_warned(trained, label, path):
+    found = find_digit(read_image(path))
+    answer = classify(trained, CPU, TRANSFORM, mnist_like(found.ink)).argmax()
+    return answer == label, bool(found.warning)
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_photos_of_every_kind_are_read(kind, digits, trained, tmp_path):
+    taken = photos.take(kind, digits[1::2], tmp_path)
+    read, warned = np.sum([read_and_warned(trained, *it) for it in taken], axis=0)
+    assert read >= 4  # of five
+    assert warned == (5 if kind == "two digits" else 0)
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_digit_on_a_large_photo_is_read(kind, digits, trained, tmp_path):
+    (taken,) = photos.take(kind, digits[4:5], tmp_path)
+    assert read_and_warned(trained, *taken) == (True, False)
+
+
+def test_the_box_is_around_the_digit():
+    page = Image.new("L", (600, 800), 225)
+    ImageDraw.Draw(page).line((300, 400, 330, 480), 40, 9)
+    left, top, right, bottom = find_digit(page).box
+    assert [left, top, right, bottom] == pytest.approx([296, 396, 335, 485], abs=4)
+    assert find_digit(page).ink.shape == (800, 600)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (2, 90), (200, 200)])
 @pytest.mark.parametrize("noise", [0, 3])
 def test_a_blank_page_is_named(size, noise):
     grey = np.random.default_rng(0).normal(200, noise, size[::-1]).clip(0, 255)
-    with pytest.raises(UserError, match="no digit stands out from the paper"):
-        mnist_like(Image.fromarray(grey.astype(np.uint8)))
+    with pytest.raises(UserError, match="stands out"):
+        find_digit(Image.fromarray(grey.astype(np.uint8)))
+
+
+def dotted(radius):
+    page = Image.new("L", (600, 800), 225)
+    ImageDraw.Draw(page).ellipse((300 - radius, 400 - radius, 300 + radius, 400 + radius), 40)
+    return page
+
+
+@pytest.mark.parametrize(
+    ("page", "advice"),
+    [
+        (Image.new("L", (600, 800), 225), "darker"),
+        (dotted(2), "too small"),
+        (dotted(60), "crop"),
+    ],
+)
+def test_the_advice_fits_the_cause(page, advice):
+    with pytest.raises(UserError, match=advice):
+        find_digit(page)
+
+
+def test_a_huge_picture_is_refused_in_one_line(tmp_path):
+    Image.new("1", (14000, 14000)).save(tmp_path / "huge.png")
+    with pytest.raises(UserError, match="save it smaller"):
+        read_image(tmp_path / "huge.png")
+
+
+def test_a_large_picture_is_made_smaller_without_a_warning(tmp_path, recwarn):
+    Image.new("L", (9600, 9600), 255).save(tmp_path / "large.jpg")
+    assert max(read_image(tmp_path / "large.jpg").size) <= 1000
+    assert not recwarn
+
+
+def test_heic_is_read_or_refused_with_a_way_out(trained, tmp_path):
+    path = tmp_path / "photo.HEIC"
+    if "pillow_heif" in sys.modules:
+        draw_digit(7).convert("RGB").save(path, "HEIF")
+        assert classify(trained, CPU, TRANSFORM, found_in(read_image(path)))[7] > 0.9
+    path.write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(UserError, match=r"pillow-heif.* JPEG"):
+        read_image(path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(50)])

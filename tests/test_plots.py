@@ -14,6 +14,7 @@ import utils
 from mnist import plots
 from mnist.dataset import ImageBatches
 from mnist.history import Epoch, StoredRun
+from mnist.ink import Found
 from mnist.predictions import Predictions
 
 HISTORY = [
@@ -147,10 +148,14 @@ def test_the_own_image_is_shown_with_what_the_network_sees_and_answers():
     digit = torch.randint(0, 256, (1, 28, 28), dtype=torch.uint8)
     probabilities = torch.full((10,), 0.03)
     probabilities[4] = 0.73
-    figure = plots.own_image(image, digit, probabilities)
+    found = Found(np.zeros((60, 90), np.uint8), (20, 10, 50, 40), "two digits?")
+    figure = plots.own_image(image, found, digit, probabilities)
     photo, seen = pixels_of(figure)
     assert (photo.shape, photo.max()) == ((60, 90), 200)
     np.testing.assert_array_equal(seen, digit[0])
+    (frame,) = figure.axes[0].patches
+    assert frame.get_bbox().bounds == (19.5, 9.5, 30, 30)
+    assert figure.get_suptitle() == "two digits?"
     bars = figure.axes[2]
     assert [bar.get_height() for bar in bars.patches] == pytest.approx(100 * probabilities.numpy())
     assert bars.get_title() == "a 4, 73.0% sure"
