@@ -1,7 +1,7 @@
 """Count how many photos of digits are read, of each kind: `python -m results.photos`.
 
 The digits are MNIST's test images: of each class the first, on which the reader's thresholds were
-chosen, and the second, which was left for the end.
+chosen, and the third, which was left for the end.
 """
 
 import tempfile
@@ -320,7 +320,7 @@ def count(index: int) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    chosen_on, left = count(0), count(1)
+    chosen_on, left = count(0), count(2)
     print("| photo | read, of 10 | of 10 others |\n|---|---|---|")
     for kind in KINDS:
         print(f"| {kind} | {chosen_on[kind]} | {left[kind]} |")
