@@ -4,7 +4,7 @@ Six steps lead from a file to a sentence. Each module imports only those that ar
 (and `limits`, the numbers that they decide by).
 
 1. The sheet: `book` reads the cells of a file, `formula` reads formulas into trees.
-2. The tables: `exercise` says what belongs in each column. `headers` finds the rows that name
+2. The tables: `answers` says what belongs in each column. `headers` finds the rows that name
    columns, whatever people call them, `layout` the cells of each, and `rate` the learning rate.
    `tables` lists the tables that may be meant: hypotheses, for where a header is in doubt.
 3. The verdicts: `judge` takes the table with the fewest mistakes, and gives a verdict on each cell.
@@ -18,7 +18,7 @@ Six steps lead from a file to a sentence. Each module imports only those that ar
 An example, from a formula to a slip. In a row of the sheet, w3 and w4 stand in H5 and I5, the
 inputs in D5 and E5:
 
->>> from backprop.check.exercise import NOTHING, computes, outcome, right_tree
+>>> from backprop.check.answers import NOTHING, computes, outcome, right_tree
 >>> from backprop.check.formula import Symbol, read
 >>> from backprop.check.slips import slip_of_formula
 >>> from backprop.check.words import in_words, written

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backprop.check.answers import ETA, GIVEN, is_given
 from backprop.check.book import Book, UnreadableBook, address, read_book
-from backprop.check.exercise import ETA, GIVEN, is_given
 from backprop.check.formula import Formulas, Symbol, Tree, leaves, with_leaves
 from backprop.check.gaps import Gap, find_gaps
 from backprop.check.headers import Header, Rows, find_headers, find_rows

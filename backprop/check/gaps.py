@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backprop.check.answers import GIVEN
 from backprop.check.book import Cell
-from backprop.check.exercise import GIVEN
 from backprop.check.formula import Formulas
 from backprop.check.headers import COMMAS, Header
 from backprop.check.layout import Layout

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backprop.check.exercise import ETA, GIVEN, computes, moved_by, right_tree
+from backprop.check.answers import ETA, GIVEN, computes, moved_by, right_tree
 from backprop.check.formula import ROUNDINGS, Call, Symbol, Tree, Unevaluable, evaluate, symbols
 from backprop.check.limits import BLUNT, CLOSE, FIRST_ROWS, FLOOR, RELATIVE
 from backprop.check.tables import Table

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from openpyxl.utils import get_column_letter, quote_sheetname
 
+from backprop.check.answers import GIVEN, NOTHING, Kept, right_tree
 from backprop.check.book import Book, Cell
-from backprop.check.exercise import GIVEN, NOTHING, Kept, right_tree
 from backprop.check.formula import Formulas, Symbol, Tree, Typed, count_numbers, symbols
 from backprop.check.limits import DIGITS, FLOAT32
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from backprop.check.answers import moved_by
 from backprop.check.book import Book, Cell, number
-from backprop.check.exercise import moved_by
 from backprop.check.formula import Ref, Unevaluable
 from backprop.check.layout import Layout
 from backprop.check.limits import DIGITS, FLOOR, LONGEST_LABEL, MOST_AGREE, RELATIVE

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from backprop.check.exercise import (
+from backprop.check.answers import (
     ETA,
     GIVEN,
     NOTHING,

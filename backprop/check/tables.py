@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 from openpyxl.utils import get_column_letter
 
+from backprop.check.answers import GIVEN, right_text
 from backprop.check.book import Cell
-from backprop.check.exercise import GIVEN, right_text
 from backprop.check.formula import Formulas
 from backprop.check.headers import Header, Rows, column_of, part_of_another_network
 from backprop.check.layout import Layout
