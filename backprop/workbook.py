@@ -1,56 +1,35 @@
 """The workbook: every computed cell a live formula that also carries its value."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import xlsxwriter
-from xlsxwriter.chart import Chart
-from xlsxwriter.format import Format
-from xlsxwriter.utility import xl_col_to_name, xl_rowcol_to_cell
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.derivation import derivation
-from backprop.expression import Expression, named
-from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, Problem, descend, updated
+from backprop.network import COLUMNS, FORMULAS, Problem, descend
+from backprop.sheet import (
+    CHART_SIZE,
+    FIRST_ROW,
+    HEADER_ROW,
+    Formats,
+    cell,
+    error_chart,
+    fit_to_page,
+    formulas,
+    is_small,
+    line_chart,
+    make_formats,
+    write_header,
+)
 from common import write_whole
 
 PROBLEM_SHEET, COMPARISON = "Problem", "Comparison"
 RATE_CELL = "$B$1"
-# The chart stands above the table, beside η, and stays in view with the header: it is as high as
-# a small screen allows. Rows are counted from 0.
-HEADER_ROW, FIRST_ROW = 11, 12
-CHART_SIZE = {"width": 760, "height": 218}  # pixels; a row has 20
-GIVEN = ("t1", "t2", "i1", "i2", *WEIGHTS)
-PROBLEM_ROWS = {name: 3 + index for index, name in enumerate(GIVEN)}  # of each given number
-
-# The columns in groups that share a colour in the header.
-GROUPS = (
-    (("t1", "t2", "i1", "i2"), "#fff2cc"),
-    (WEIGHTS, "#dbe9f6"),
-    (("h1", "a_h1", "h2", "a_h2", "o1", "a_o1", "o2", "a_o2"), "#e4f1df"),
-    (("E1", "E2", "E_total"), "#f9dcd6"),
-    (GRADIENTS, "#e9e1f2"),
-)
-
-
-@dataclass(frozen=True)
-class Formats:
-    """The looks of cells, made once for the workbook."""
-
-    title: Format
-    note: Format
-    wrapped: Format
-    header: dict[str, Format]
-    plain_header: Format
-    given: Format
-    value: Format
-    small: Format
-    count: Format
-    text: Format
+PROBLEM_ROWS = {name: 3 + index for index, name in enumerate(Problem().given())}
 
 
 def write_workbook(
@@ -71,7 +50,7 @@ def write_workbook(
     file = BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
         workbook.set_properties({"title": "Backpropagation", "created": datetime(2026, 1, 1)})
-        formats = _formats(workbook)
+        formats = make_formats(workbook)
         first = sheet_name(learning_rates[0])
         _write_derivation(workbook, formats, diagram, first, traces[learning_rates[0]][0])
         _write_problem(workbook.add_worksheet(PROBLEM_SHEET), formats, problem)
@@ -84,30 +63,6 @@ def write_workbook(
 def sheet_name(learning_rate: float) -> str:
     """Name the sheet of a learning rate."""
     return f"LR {float(learning_rate)}"
-
-
-def _formats(workbook: xlsxwriter.Workbook) -> Formats:
-    def header(colour: str) -> Format:
-        return workbook.add_format(
-            {"bold": True, "align": "center", "bottom": 1, "bg_color": colour}
-        )
-
-    return Formats(
-        title=workbook.add_format({"bold": True, "font_size": 16, "font_color": "#1f3b57"}),
-        note=workbook.add_format({"italic": True, "font_color": "#606060"}),
-        wrapped=workbook.add_format(
-            {"italic": True, "font_color": "#606060", "text_wrap": True, "valign": "top"}
-        ),
-        header={name: header(colour) for names, colour in GROUPS for name in names},
-        plain_header=header("#eeeeee"),
-        given=workbook.add_format(
-            {"bg_color": "#fff2cc", "font_color": "#0000c0", "border": 1, "num_format": "0.0###"}
-        ),
-        value=workbook.add_format({"num_format": "0.000000"}),
-        small=workbook.add_format({"num_format": "0.000000000"}),
-        count=workbook.add_format({"num_format": "0"}),
-        text=workbook.add_format({"bold": True, "font_size": 12, "font_color": "#1f3b57"}),
-    )
 
 
 def _write_derivation(
@@ -146,13 +101,12 @@ def _write_derivation(
             sheet.write(row, 1, symbol)
             sheet.write_string(row, 2, formula)
             if symbol in FORMULAS:
-                cell = xl_rowcol_to_cell(FIRST_ROW, COLUMNS.index(symbol))
                 sheet.write_formula(
-                    row, 3, f"='{first_sheet}'!{cell}", formats.small, values[symbol]
+                    row, 3, f"='{first_sheet}'!{cell(symbol, 0)}", formats.small, values[symbol]
                 )
             row += 1
         row += 1
-    _fit_to_page(sheet)
+    fit_to_page(sheet)
 
 
 def _write_problem(sheet: Worksheet, formats: Formats, problem: Problem) -> None:
@@ -164,7 +118,7 @@ def _write_problem(sheet: Worksheet, formats: Formats, problem: Problem) -> None
     for name, value in problem.given().items():
         sheet.write(PROBLEM_ROWS[name], 0, f"{meaning[name[0]]} {name}")
         sheet.write_number(PROBLEM_ROWS[name], 1, value, formats.given)
-    _fit_to_page(sheet)
+    fit_to_page(sheet)
 
 
 def _write_rate(
@@ -178,43 +132,22 @@ def _write_rate(
         "the learning rate: change it, and the table and chart recalculate",
         formats.wrapped,
     )
-    for column, name in enumerate(COLUMNS):
-        sheet.write(HEADER_ROW, column, name, formats.header[name])
-        sheet.set_column(column, column, 13 if name[0] in "E∂" else 9.5)
+    write_header(sheet, formats)
     for step, values in enumerate(trace):
-        formulas = row_formulas(step)
+        written = row_formulas(step)
         for column, (name, value) in enumerate(zip(COLUMNS, values, strict=True)):
-            looks = formats.small if name[0] in "E∂" else formats.value
-            sheet.write_formula(FIRST_ROW + step, column, formulas[name], looks, value)
-    sheet.freeze_panes(FIRST_ROW, 0)
-    steps, error = len(trace) - 1, COLUMNS.index("E_total")
-    chart = _line_chart(workbook, "Error after each step")
-    chart.add_series(
-        {
-            "name": "E_total",
-            "categories": [COMPARISON, FIRST_ROW, 0, FIRST_ROW + steps, 0],
-            "values": [sheet.get_name(), FIRST_ROW, error, FIRST_ROW + steps, error],
-            "line": {"color": "#c8371b", "width": 2},
-        }
-    )
-    chart.set_legend({"none": True})
+            looks = formats.small if is_small(name) else formats.value
+            sheet.write_formula(FIRST_ROW + step, column, written[name], looks, value)
+    chart = error_chart(workbook, sheet.get_name(), len(trace) - 1, (COMPARISON, 0))
     chart.set_size(CHART_SIZE)
     sheet.insert_chart(0, 3, chart)
-    _fit_to_page(sheet)
+    fit_to_page(sheet)
 
 
 def row_formulas(step: int) -> dict[str, str]:
     """Write the formula of each column for one row of a learning rate's sheet."""
-    line = FIRST_ROW + step + 1  # as Excel counts
-    cells = {name: f"{xl_col_to_name(index)}{line}" for index, name in enumerate(COLUMNS)}
-    formulas = {name: f"={formula(named(cells)).text}" for name, formula in FORMULAS.items()}
-    for name in GIVEN:
-        formulas[name] = f"={PROBLEM_SHEET}!$B${PROBLEM_ROWS[name] + 1}"
-    if step > 0:
-        above = {name: f"{xl_col_to_name(index)}{line - 1}" for index, name in enumerate(COLUMNS)}
-        for weight in WEIGHTS:
-            formulas[weight] = f"={updated(weight, named(above), Expression(RATE_CELL)).text}"
-    return formulas
+    given = {name: f"{PROBLEM_SHEET}!$B${row + 1}" for name, row in PROBLEM_ROWS.items()}
+    return {name: f"={text}" for name, text in (given | formulas(step, RATE_CELL)).items()}
 
 
 def _write_comparison(
@@ -232,7 +165,7 @@ def _write_comparison(
     steps = len(next(iter(traces.values())))
     for step in range(steps):
         sheet.write_number(FIRST_ROW + step, 0, step, formats.count)
-    chart = _line_chart(workbook, "Error at every learning rate")
+    chart = line_chart(workbook, "Error at every learning rate")
     last = FIRST_ROW + steps - 1
     for column, (rate, trace) in enumerate(traces.items(), start=1):
         name = sheet_name(rate)
@@ -245,7 +178,7 @@ def _write_comparison(
             sheet.write_formula(
                 FIRST_ROW + step,
                 column,
-                f"='{name}'!{xl_rowcol_to_cell(FIRST_ROW + step, error)}",
+                f"='{name}'!{cell('E_total', step)}",
                 formats.small,
                 trace[step, error],
             )
@@ -260,25 +193,4 @@ def _write_comparison(
     chart.set_size(CHART_SIZE)
     sheet.insert_chart(0, 2, chart)
     sheet.freeze_panes(FIRST_ROW, 0)
-    _fit_to_page(sheet)
-
-
-def _fit_to_page(sheet: Worksheet) -> None:
-    sheet.set_landscape()
-    sheet.set_paper(8)  # A3
-    sheet.fit_to_pages(1, 0)
-
-
-def _line_chart(workbook: xlsxwriter.Workbook, title: str) -> Chart:
-    chart = workbook.add_chart({"type": "line"})
-    chart.set_title({"name": title, "name_font": {"size": 11}})
-    chart.set_x_axis({"name": "step", "interval_unit": 10, "interval_tick": 10})
-    chart.set_y_axis(
-        {
-            "name": "E_total",
-            "num_format": "0.000",
-            "min": 0,
-            "major_gridlines": {"visible": True, "line": {"color": "#dddddd"}},
-        }
-    )
-    return chart
+    fit_to_page(sheet)
