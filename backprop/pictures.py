@@ -24,9 +24,15 @@ NEURONS = {  # name: x, y, colour
 }
 
 
-def draw_network(ax: Axes, problem: Problem) -> None:
-    """Draw neurons and weights with the numbers of the first forward pass on them."""
-    values = evaluate(problem.given())
+def draw_network(ax: Axes, problem: Problem | None) -> None:
+    """Draw neurons and weights, with the numbers of a problem's first forward pass on them."""
+    values = evaluate(problem.given()) if problem else None
+
+    size = 1.0 if problem else 2.0  # of the letters: names are short, and the picture is small
+
+    def label(name: str, digits: int = 4, sign: str = " = ") -> str:
+        return f"{name}{sign}{values[name]:.{digits}g}" if values else name
+
     for weight, (start, end) in EDGES.items():
         (x0, y0, _), (x1, y1, _) = NEURONS[start], NEURONS[end]
         where = 0.5 if y0 == y1 else 0.28  # along the line: before the two that cross do
@@ -39,31 +45,34 @@ def draw_network(ax: Axes, problem: Problem) -> None:
         ax.text(
             x0 + where * (x1 - x0),
             y0 + where * (y1 - y0),
-            f"{weight} = {values[weight]:g}",
+            label(weight, 6),
             ha="center",
             va="center",
-            fontsize=10,
+            fontsize=10 * size,
             color=WEIGHT,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
         )
     for name, (x, y, colour) in NEURONS.items():
         ax.scatter([x], [y], s=4100, color=colour, edgecolor="white", linewidth=2, zorder=3)
-        label = f"{name}\n{values[name]:.4g}"
-        if name[0] != "i":
-            label = f"{name} = {values[name]:.4g}\nσ: {values[f'a_{name}']:.4g}"
-        ax.text(x, y, label, ha="center", va="center", fontsize=8.5, zorder=4)
+        if name[0] == "i":
+            text = label(name, sign="\n")
+        elif values:
+            text = f"{label(name)}\nσ: {values[f'a_{name}']:.4g}"
+        else:
+            text = f"{name}\na_{name}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=8.5 * size, zorder=4)
     for number, y in ((1, 2.0), (2, 0.0)):
-        error = f"t{number} = {values[f't{number}']:g}\nE{number} = {values[f'E{number}']:.4g}"
+        error = f"{label(f't{number}', 6)}\n{label(f'E{number}')}"
         box = {"boxstyle": "round", "facecolor": ERROR, "edgecolor": "none", "alpha": 0.6}
-        ax.text(5.35, y, error, ha="center", va="center", fontsize=10, bbox=box)
+        ax.text(5.35, y, error, ha="center", va="center", fontsize=10 * size, bbox=box)
         ax.plot([4.5, 4.85], [y, y], color=WEIGHT, linewidth=1)
-    ax.text(5.35, 1.0, f"E_total = {values['E_total']:.4g}", ha="center", fontsize=10)
+    ax.text(5.35, 1.0, label("E_total"), ha="center", fontsize=10 * size)
     ax.set(xlim=(-0.6, 6.1), ylim=(-0.8, 2.8))
     ax.axis("off")
 
 
-def network_png(problem: Problem) -> bytes:
-    """Draw the network alone, as PNG."""
+def network_png(problem: Problem | None) -> bytes:
+    """Draw the network alone, as PNG; without a problem, with names instead of numbers."""
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     draw_network(figure.subplots(), problem)
     return png_bytes(figure)

@@ -14,6 +14,8 @@ from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, updated
 # The chart stands above the table, beside η, and stays in view with the header: it is as high as
 # a small screen allows. Rows are counted from 0.
 HEADER_ROW, FIRST_ROW = 11, 12
+VALUE, SMALL = "0.000000", "0.000000000"
+OPEN = {"border": 1, "border_color": "#d0d0d0"}  # of a cell to be filled in
 CHART_SIZE = {"width": 760, "height": 218}  # pixels; a row has 20
 
 # The columns in groups that share a colour in the header.
@@ -38,8 +40,12 @@ class Formats:
     given: Format
     value: Format
     small: Format
+    value_open: Format
+    small_open: Format
     count: Format
     text: Format
+    label: Format
+    slip: Format
 
 
 def make_formats(workbook: xlsxwriter.Workbook) -> Formats:
@@ -59,10 +65,14 @@ def make_formats(workbook: xlsxwriter.Workbook) -> Formats:
         given=workbook.add_format(
             {"bg_color": "#fff2cc", "font_color": "#0000c0", "border": 1, "num_format": "0.0###"}
         ),
-        value=workbook.add_format({"num_format": "0.000000"}),
-        small=workbook.add_format({"num_format": "0.000000000"}),
+        value=workbook.add_format({"num_format": VALUE}),
+        small=workbook.add_format({"num_format": SMALL}),
+        value_open=workbook.add_format({"num_format": VALUE, **OPEN}),
+        small_open=workbook.add_format({"num_format": SMALL, **OPEN}),
         count=workbook.add_format({"num_format": "0"}),
         text=workbook.add_format({"bold": True, "font_size": 12, "font_color": "#1f3b57"}),
+        label=workbook.add_format({"bold": True, "align": "right"}),
+        slip=workbook.add_format({"font_color": "#c8371b"}),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from backprop.check.formula import FUNCTIONS, Call, Symbol, Tree
 from backprop.check.slips import Slip
-from backprop.expression import Plain
+from backprop.expression import Expression, Plain
 
 WORDS = {
     "replaced": "uses {used} where {belongs} belongs",
@@ -62,12 +62,13 @@ def written(tree: Tree | None) -> str:
     """Write a tree as a person would, with the names of the columns."""
     if tree is None or isinstance(tree, str):
         return tree or ""
-    return _formula(tree).text
+    return expression(tree, Typed, lambda it: it.column).text
 
 
-def _formula(tree: Tree) -> Typed:
+def expression(tree: Tree, notation: type[Expression], name: Callable[[Symbol], str]) -> Expression:
+    """Write a tree of operations, cells and numbers in a notation."""
     if isinstance(tree, Call):
-        return FUNCTIONS[tree.name](*map(_formula, tree.args))
+        return FUNCTIONS[tree.name](*(expression(arg, notation, name) for arg in tree.args))
     if isinstance(tree, Symbol):
-        return Typed(tree.column)
-    return -Typed(f"{-tree:.15g}") if tree < 0 else Typed(f"{tree:.15g}")
+        return notation(name(tree))
+    return -notation(f"{-tree:.15g}") if tree < 0 else notation(f"{tree:.15g}")

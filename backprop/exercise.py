@@ -1,0 +1,124 @@
+"""The exercise to fill in: an empty table that marks each cell as soon as it is filled."""
+
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
+
+import xlsxwriter
+from xlsxwriter.worksheet import Worksheet
+
+from backprop.derivation import chain
+from backprop.hints import DONE, RIGHTS, SHEET, TYPEDS, WRONGS, in_symbols, row_of, write_hints
+from backprop.marks import (
+    CELLS,
+    COMPUTED,
+    FIRST_MARK,
+    GIVEN_CELLS,
+    RATE_CELL,
+    RIGHT,
+    STEPS,
+    TYPED,
+    WRONG,
+    is_given,
+    mark,
+    mark_formula,
+)
+from backprop.network import CHAINS, COLUMNS, Problem
+from backprop.sheet import (
+    FIRST_ROW,
+    HEADER_ROW,
+    Formats,
+    cell,
+    error_chart,
+    fit_to_page,
+    is_small,
+    make_formats,
+    write_header,
+)
+from common import write_whole
+
+COLOURS = {RIGHT: "#c6efce", WRONG: "#ffb3ab", TYPED: "#ffeb9c"}
+NOTE = {"author": "", "x_scale": 2.5, "font_size": 10}
+COUNT = FIRST_MARK + len(COLUMNS)  # hidden column with the number of each step
+ADVICE = (
+    "Fill in the table. Green is right, red is wrong, yellow is right but typed, not computed. "
+    "From the second row on, the weights are updated ones; t and i stay. Copy the formulas down. "
+    "The notes in the header say what belongs there, and the sheet Hints says more."
+)
+
+
+def write_exercise(path: str | Path, problem: Problem, eta: float, diagram: bytes) -> None:
+    """Write the workbook with the empty table and the hints.
+
+    The same arguments give the same bytes: the creation date is fixed.
+
+    Args:
+        eta: the learning rate.
+        diagram: the picture of the network, as PNG.
+    """
+    file = BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True, "use_future_functions": True}) as workbook:
+        workbook.set_properties({"title": "Backpropagation", "created": datetime(2026, 1, 1)})
+        formats = make_formats(workbook)
+        sheet = workbook.add_worksheet("Exercise")
+        write_header(sheet, formats)
+        _write_top(sheet, formats, problem, eta)
+        _write_table(workbook, sheet, formats, problem)
+        chart = error_chart(workbook, sheet.get_name(), STEPS, (sheet.get_name(), COUNT))
+        chart.show_hidden_data()
+        chart.set_size({"width": 430, "height": 218})
+        sheet.insert_chart("G1", chart)
+        picture = {"image_data": BytesIO(diagram), "x_scale": 0.48, "y_scale": 0.48}
+        sheet.insert_image("M1", "network.png", picture)
+        fit_to_page(sheet)
+        sheet.print_area(0, 0, FIRST_ROW + STEPS, len(COLUMNS) - 1)
+        write_hints(workbook, formats, problem, eta)
+    write_whole(path, file.getvalue())
+
+
+def _write_top(sheet: Worksheet, formats: Formats, problem: Problem, eta: float) -> None:
+    """Write what is given, in yellow cells, and the score."""
+    sheet.write("A1", "Backpropagation: fill in the table", formats.title)
+    for name, number in {**problem.given(), "η": eta}.items():
+        place = GIVEN_CELLS.get(name, RATE_CELL).replace("$", "")
+        sheet.write(f"{chr(ord(place[0]) - 1)}{place[1:]}", name, formats.label)
+        sheet.write_number(place, number, formats.given)
+    sheet.merge_range("A7:F10", ADVICE, formats.wrapped)
+    sheet.merge_range(f"A{HEADER_ROW}:L{HEADER_ROW}", "", formats.text)
+    last = row_of(COLUMNS[-1])
+    texts = (
+        f'IF({SHEET}!{names}{last}="","","; {word}: "&MID({SHEET}!{names}{last},3,400))'
+        for names, word in ((WRONGS, "wrong"), (TYPEDS, "typed"))
+    )
+    score = f"{{}} of {len(COMPUTED)} columns, {{}} of {CELLS} cells"
+    counts = (f'"&SUM({SHEET}!{it}:{it})&"' for it in (DONE, RIGHTS))
+    formula = f'="Right: {score.format(*counts)}"&{"&".join(texts)}'
+    sheet.write_formula(f"A{HEADER_ROW}", formula, formats.text, f"Right: {score.format(0, 0)}")
+
+
+def _write_table(
+    workbook: xlsxwriter.Workbook, sheet: Worksheet, formats: Formats, problem: Problem
+) -> None:
+    """Write the empty table, the notes in its header and, beside it, the marks."""
+    given = problem.given()
+    for index, column in enumerate(COLUMNS):
+        note = chain(column) if column in CHAINS else in_symbols(column)
+        sheet.write_comment(HEADER_ROW, index, f"{column} {note}", NOTE)
+        looks = formats.small_open if is_small(column) else formats.value_open
+        for step in range(STEPS + 1):
+            if is_given(column, step):
+                source = f"={GIVEN_CELLS[column]}"
+                sheet.write_formula(cell(column, step), source, looks, given[column])
+            else:
+                sheet.write_blank(cell(column, step), None, looks)
+                sheet.write_formula(mark(column, step), mark_formula(column, step), None, "")
+    for step in range(STEPS + 1):
+        sheet.write_number(FIRST_ROW + step, COUNT, step)
+    sheet.set_column(FIRST_MARK, COUNT, None, None, {"level": 1, "hidden": True})
+    sheet.set_column(COUNT + 1, COUNT + 1, None, None, {"collapsed": True})
+    table = f"{cell(COLUMNS[0], 0)}:{cell(COLUMNS[-1], STEPS)}"
+    for verdict, colour in COLOURS.items():
+        # The empty text is no 0 for a spreadsheet, but a cell without a formula is.
+        rule = f"=AND(ISNUMBER({mark(COLUMNS[0], 0)}),{mark(COLUMNS[0], 0)}={verdict})"
+        looks = workbook.add_format({"bg_color": colour})
+        sheet.conditional_format(table, {"type": "formula", "criteria": rule, "format": looks})
