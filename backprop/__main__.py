@@ -57,7 +57,7 @@ def steps_to_build(text: str) -> int:
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backprop",
-        description="Backpropagation on a 2-2-2 network: rebuild the workbook, the page and "
+        description="Backpropagation on a 2-2-2 network: rebuild the workbooks, the page and "
         "the pictures, print the table, explain a gradient, check a sheet of your own.",
     )
     problem = argparse.ArgumentParser(add_help=False)
@@ -82,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
     build = commands.add_parser(
         "build",
         parents=[problem],
-        help="write the workbook, the page and the pictures (the default)",
+        help="write the workbooks, the page and the pictures (the default)",
     )
     build.add_argument(
         "--learning-rates", type=positive, nargs="+", default=LEARNING_RATES, metavar="RATE",
@@ -130,6 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace) -> int:
+    from backprop.exercise import write_exercise
     from backprop.pictures import draw_curves, draw_overview, network_png
     from backprop.workbook import write_workbook
 
@@ -142,8 +143,12 @@ def build(arguments: argparse.Namespace) -> int:
     workbook = workbook_folder / "Back_Propagation.xlsx"
     write_workbook(workbook, problem, rates, steps, network_png(problem))
     print_path(workbook)
+    rate = min(rates, key=lambda rate: abs(rate - 0.5))
+    exercise = workbook_folder / "Exercise.xlsx"
+    write_exercise(exercise, problem, rate, network_png(None))
+    print_path(exercise)
     overview = picture_folder / "Back_Propogation_Img.png"
-    draw_overview(overview, problem, min(rates, key=lambda rate: abs(rate - 0.5)), steps)
+    draw_overview(overview, problem, rate, steps)
     print_path(overview)
     for path in draw_curves(picture_folder, problem, rates, steps):
         print_path(path)

@@ -19,7 +19,6 @@ from backprop.marks import (
     STEPS,
     TYPED,
     WRONG,
-    is_given,
     mark,
     mark_formula,
 )
@@ -42,8 +41,8 @@ NOTE = {"author": "", "x_scale": 2.5, "font_size": 10}
 COUNT = FIRST_MARK + len(COLUMNS)  # hidden column with the number of each step
 ADVICE = (
     "Fill in the table. Green is right, red is wrong, yellow is right but typed, not computed. "
-    "From the second row on, the weights are updated ones; t and i stay. Copy the formulas down. "
-    "The notes in the header say what belongs there, and the sheet Hints says more."
+    "From the second row on, update the weights, and keep t and i. Then copy the formulas down. "
+    "The notes in the header and the sheet Hints help."
 )
 
 
@@ -68,7 +67,7 @@ def write_exercise(path: str | Path, problem: Problem, eta: float, diagram: byte
         chart.show_hidden_data()
         chart.set_size({"width": 430, "height": 218})
         sheet.insert_chart("G1", chart)
-        picture = {"image_data": BytesIO(diagram), "x_scale": 0.48, "y_scale": 0.48}
+        picture = {"image_data": BytesIO(diagram), "x_scale": 0.47, "y_scale": 0.47}
         sheet.insert_image("M1", "network.png", picture)
         fit_to_page(sheet)
         sheet.print_area(0, 0, FIRST_ROW + STEPS, len(COLUMNS) - 1)
@@ -102,23 +101,21 @@ def _write_table(
     """Write the empty table, the notes in its header and, beside it, the marks."""
     given = problem.given()
     for index, column in enumerate(COLUMNS):
-        note = chain(column) if column in CHAINS else in_symbols(column)
+        note = f"= {chain(column)}" if column in CHAINS else in_symbols(column)
         sheet.write_comment(HEADER_ROW, index, f"{column} {note}", NOTE)
         looks = formats.small_open if is_small(column) else formats.value_open
         for step in range(STEPS + 1):
-            if is_given(column, step):
-                source = f"={GIVEN_CELLS[column]}"
-                sheet.write_formula(cell(column, step), source, looks, given[column])
-            else:
-                sheet.write_blank(cell(column, step), None, looks)
-                sheet.write_formula(mark(column, step), mark_formula(column, step), None, "")
+            sheet.write_blank(cell(column, step), None, looks)
+            sheet.write_formula(mark(column, step), mark_formula(column, step), None, "")
+        if column in given:
+            place = f"={GIVEN_CELLS[column]}"
+            sheet.write_formula(cell(column, 0), place, looks, given[column])
     for step in range(STEPS + 1):
-        sheet.write_number(FIRST_ROW + step, COUNT, step)
+        sheet.write_formula(FIRST_ROW + step, COUNT, f"=ROW()-{FIRST_ROW + 1}", None, step)
     sheet.set_column(FIRST_MARK, COUNT, None, None, {"level": 1, "hidden": True})
     sheet.set_column(COUNT + 1, COUNT + 1, None, None, {"collapsed": True})
     table = f"{cell(COLUMNS[0], 0)}:{cell(COLUMNS[-1], STEPS)}"
     for verdict, colour in COLOURS.items():
-        # The empty text is no 0 for a spreadsheet, but a cell without a formula is.
-        rule = f"=AND(ISNUMBER({mark(COLUMNS[0], 0)}),{mark(COLUMNS[0], 0)}={verdict})"
+        rule = f"={mark(COLUMNS[0], 0)}={verdict}"
         looks = workbook.add_format({"bg_color": colour})
         sheet.conditional_format(table, {"type": "formula", "criteria": rule, "format": looks})

@@ -4,13 +4,15 @@ Hidden columns hold what the hints are made of, and the usual slips, each with a
 tells whether it gives the learner's number.
 """
 
+import functools
+
 from xlsxwriter import Workbook
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.check.answers import ETA, NOTHING, outcome, right_tree
-from backprop.check.formula import Symbol, Tree
-from backprop.check.slips import Change, replaced, structural
+from backprop.check.formula import Symbol, Tree, leaves
+from backprop.check.slips import Change, Slip, replaced, structural
 from backprop.check.words import expression, in_words
 from backprop.derivation import derivation
 from backprop.expression import Expression, Plain, named, symbols
@@ -74,7 +76,8 @@ def write_hints(workbook: Workbook, formats: Formats, problem: Problem, eta: flo
             name = in_words(slip[0], lambda symbol: symbol.column)
             sheet.write_formula(f"{FITS}{line}", fits(column, slip[1]), None, 0)
             sheet.write_string(f"{SLIP}{line}", name)
-        likely = _likely(column, slip_row, slip_row + len(slips) - 1)
+        last = slip_row + max(0, len(slips) - 1)
+        likely = _likely(column, slip_row, last)
         sheet.write_formula(f"B{row + 2}", likely, formats.slip, "")
         slip_row += len(slips)
     sheet.print_area(0, 0, row_of(COLUMNS[-1]) + 1, 2)
@@ -131,46 +134,58 @@ def _write_parts(
 def _likely(column: str, first: int, last: int) -> str:
     """Write the formula that names the slip of a column's first wrong cell."""
     step = f"{STEP}{row_of(column)}"
-    letter = xl_col_to_name(COLUMNS.index(column))
-    named_slip = f"INDEX({SLIP}{first}:{SLIP}{last},MATCH(1,{FITS}{first}:{FITS}{last},0))"
-    where = f'"{letter}"&({FIRST_ROW}+{step})&": '
-    return f'=IF({step}="","",{where}"&IFERROR({named_slip},"none of the usual slips gives this"))'
+    where = f'"{xl_col_to_name(COLUMNS.index(column))}"&({FIRST_ROW}+{step})&": "'
+    slip = f"INDEX({SLIP}{first}:{SLIP}{last},MATCH(1,{FITS}{first}:{FITS}{last},0))"
+    slip = f'IFERROR({slip},"none of the usual slips gives this number")'
+    number = f"ISNUMBER({_there(column, 0, column)})"
+    return f'=IF({step}="","",{where}&IF({number},{slip},"this is no number"))'
 
 
 # --- The usual slips ----------------------------------------------------------------------
 
 
-def usual_slips(column: str) -> list[Change]:
-    """List the slips that are tried for a column: those that compute different things.
+@functools.cache
+def usual_slips(column: str) -> tuple[Change, ...]:
+    """List the slips that are tried for a column, the likeliest first.
 
-    They are the kinds that published sheets have most (`results/survey.csv`).
+    They are the kinds that published sheets have most (`results/survey.csv`). Of those that
+    compute the same, one is enough.
     """
     if column in SAME:
-        return []
+        return ()
     right = right_tree(column)
     others = [Symbol(it, -1 if column in WEIGHTS else 0) for it in COLUMNS]
+    own = [it for it in others if it in set(leaves(right))]  # more often confused than the rest
+    slips = *replaced(right, own), *replaced(right, others), *structural(column, frozenset())
     found: dict[bytes, Change] = {}
-    for slip, tree in (*replaced(right, others), *structural(column, frozenset())):
-        whole_sign = slip.kind == "sign" and slip.belongs is None and not slip.both
+    for slip, tree in slips:
         alike = slip.kind == "replaced" and _kind(slip.used) == _kind(slip.belongs)
+        whole_sign = slip == Slip("sign")
         if alike or whole_sign or slip.kind in USUAL:
             found.setdefault(outcome(tree, NOTHING, 0.7).round(9).tobytes(), (slip, tree))
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _kind(leaf: Tree) -> str:
-    """Name what may be confused: h1, h2 and their activations, or all weights."""
-    return leaf.column.removeprefix("a_").rstrip("12345678") if isinstance(leaf, Symbol) else ""
+    """Name what may be confused: h1, h2 and their activations, or the weights of a layer."""
+    if not isinstance(leaf, Symbol):
+        return ""
+    layer = WEIGHTS.index(leaf.column) // 4 if leaf.column in WEIGHTS else ""
+    return f"{leaf.column.removeprefix('a_').rstrip('12345678')}{layer}"
 
 
 def fits(column: str, tree: Tree) -> str:
     """Write the formula that tells whether a slip gives the number of the first wrong cell."""
 
-    def there(symbol: Symbol) -> str:
-        if symbol == ETA:
-            return TABLE + RATE_CELL
-        cells = f"{TABLE}{cell(symbol.column, 0)}:{cell(symbol.column, STEPS)}"
-        return f"INDEX({cells},{STEP}{row_of(column)}{symbol.below or ''})"
+    def name(symbol: Symbol) -> str:
+        is_rate = symbol == ETA
+        return TABLE + RATE_CELL if is_rate else _there(symbol.column, symbol.below, column)
 
-    theirs = there(Symbol(column, 0))
-    return f"=IFERROR(IF({is_close(theirs, expression(tree, Expression, there).text)},1,0),0)"
+    right = expression(tree, Expression, name).text
+    return f"=IFERROR(IF({is_close(_there(column, 0, column), right)},1,0),0)"
+
+
+def _there(column: str, below: int, wrong: str) -> str:
+    """Name a column's cell in the row of another one's first wrong cell, or `below` it."""
+    cells = f"{TABLE}{cell(column, 0)}:{cell(column, STEPS)}"
+    return f"INDEX({cells},{STEP}{row_of(wrong)}{below or ''})"

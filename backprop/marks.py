@@ -28,30 +28,27 @@ def mark(column: str, step: int) -> str:
     return f"{xl_col_to_name(FIRST_MARK + COLUMNS.index(column))}{FIRST_ROW + step + 1}"
 
 
-def is_given(column: str, step: int) -> bool:
-    """Tell whether a cell is filled in from the start."""
-    return step == 0 and column in (*SAME, *WEIGHTS)
-
-
-def needed(column: str, step: int) -> list[str]:
-    """Name the cells that a cell is computed from."""
-    if column in SAME:
-        return [cell(column, 0)]
-    if column in WEIGHTS:
-        return [*(cell(it, step - 1) for it in (column, gradient_of(column))), RATE_CELL]
-    return [cell(it, step) for it in NEEDED[column]]
-
-
 def is_close(number: str, right: str, least: str = "") -> str:
     """Write the condition that a number is another one but for rounding."""
     return f"ABS({number}-({right}))<=1E-9*ABS({right}){least}"
 
 
 def mark_formula(column: str, step: int) -> str:
-    """Write the formula that marks a cell."""
-    own, sources = cell(column, step), needed(column, step)
-    right = {column: sources[0], **formulas(step, RATE_CELL)}[column]
-    fine = f"IF(ISFORMULA({own}),{RIGHT},{TYPED})" if step > 0 and column in COMPUTED else RIGHT
+    """Write the formula that marks a cell.
+
+    It is the same in every row, so that a learner may copy whole rows. Nothing is said of the
+    first row's given cells: those above them, which they are compared with, hold no numbers.
+    """
+    own, above = cell(column, step), cell(column, step - 1)
+    if column in SAME:
+        sources = [above]
+    elif column in WEIGHTS:
+        sources = [above, cell(gradient_of(column), step - 1), RATE_CELL]
+    else:
+        sources = [cell(it, step) for it in NEEDED[column]]
+    right = {column: above, **formulas(step, RATE_CELL)}[column]
+    is_computed = f"OR(ISFORMULA({own}),ROW()={FIRST_ROW + 1})"
+    fine = RIGHT if column in SAME else f"IF({is_computed},{RIGHT},{TYPED})"
     verdict = f"IF(ISNUMBER({own}),IF({is_close(own, right, '+1E-15')},{fine},{WRONG}),{WRONG})"
     is_open = f"OR(ISBLANK({own}),COUNT({','.join(sources)})<{len(sources)})"
     return f'=IFERROR(IF({is_open},"",{verdict}),"")'

@@ -67,7 +67,7 @@ def draw_network(ax: Axes, problem: Problem | None) -> None:
         ax.text(5.35, y, error, ha="center", va="center", fontsize=10 * size, bbox=box)
         ax.plot([4.5, 4.85], [y, y], color=WEIGHT, linewidth=1)
     ax.text(5.35, 1.0, label("E_total"), ha="center", fontsize=10 * size)
-    ax.set(xlim=(-0.6, 6.1), ylim=(-0.8, 2.8))
+    ax.set(xlim=(-0.6, 6.1 if problem else 6.3), ylim=(-0.8, 2.8))
     ax.axis("off")
 
 

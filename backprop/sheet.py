@@ -85,14 +85,11 @@ def formulas(step: int, rate: str) -> dict[str, str]:
     """Write the formula of each computed cell of a row, without its sign of equality.
 
     Args:
-        rate: the cell of the learning rate. The weights of step 0 are given, not computed.
+        rate: the cell of the learning rate; the weights are updated from the row above.
     """
-    row = named({column: cell(column, step) for column in COLUMNS})
-    texts = {column: formula(row).text for column, formula in FORMULAS.items()}
-    if step > 0:
-        above = named({column: cell(column, step - 1) for column in COLUMNS})
-        texts |= {it: updated(it, above, Expression(rate)).text for it in WEIGHTS}
-    return texts
+    above, row = (named({it: cell(it, each) for it in COLUMNS}) for each in (step - 1, step))
+    weights = {it: updated(it, above, Expression(rate)).text for it in WEIGHTS}
+    return weights | {column: formula(row).text for column, formula in FORMULAS.items()}
 
 
 def write_header(sheet: Worksheet, formats: Formats) -> None:

@@ -147,7 +147,9 @@ def _write_rate(
 def row_formulas(step: int) -> dict[str, str]:
     """Write the formula of each column for one row of a learning rate's sheet."""
     given = {name: f"{PROBLEM_SHEET}!$B${row + 1}" for name, row in PROBLEM_ROWS.items()}
-    return {name: f"={text}" for name, text in (given | formulas(step, RATE_CELL)).items()}
+    computed = formulas(step, RATE_CELL)
+    texts = given | computed if step > 0 else computed | given
+    return {name: f"={text}" for name, text in texts.items()}
 
 
 def _write_comparison(

@@ -104,16 +104,16 @@ def make_sheet(make_book):
 
 @pytest.fixture(scope="session")
 def recalculate(tmp_path_factory):
-    """Let LibreOffice compute a workbook anew; skips where there is none."""
+    """Let LibreOffice compute workbooks of one folder anew; skips where there is none."""
     program = shutil.which("soffice")
     if program is None:
         pytest.skip("LibreOffice (soffice) is not installed")
     profile = tmp_path_factory.mktemp("profile").as_uri()
 
-    def run(path):
+    def run(path, *others):
         folder = path.parent / "recalculated"
         command = [program, f"-env:UserInstallation={profile}", "--headless"]
-        command += ["--convert-to", "xlsx", "--outdir", str(folder), str(path)]
+        command += ["--convert-to", "xlsx", "--outdir", folder, path, *others]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         return folder / path.name
 

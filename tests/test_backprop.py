@@ -229,7 +229,7 @@ def pictures(rates):
 
 
 OWN_RATES = ["--learning-rates", "0.3", "2", "--steps", "5"]
-OWN_FILES = {"Back_Propagation.xlsx", "Back_Propagation.html", *pictures([0.3, 2])}
+OWN_FILES = {"Back_Propagation.xlsx", "Exercise.xlsx", "Back_Propagation.html", *pictures([0.3, 2])}
 
 
 @pytest.fixture(scope="module")

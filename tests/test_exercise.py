@@ -1,31 +1,338 @@
-"""The exercise to fill in: filled in by openpyxl, computed by LibreOffice."""
+"""The exercise to fill in: filled in by openpyxl as a learner would, computed by LibreOffice."""
+
+import re
+from itertools import count
 
 import openpyxl
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from openpyxl.formula.translate import Translator
+from openpyxl.utils import get_column_letter
 
+from backprop.check.findings import RIGHT, UNREADABLE
 from backprop.exercise import write_exercise
-from backprop.network import Problem
+from backprop.network import Problem, descend, evaluate
+from backprop.pictures import network_png
+from tests.digits import ROOT
+from tests.findings import findings
+from tests.workbooks import changed_parts, pixels
 
 COLUMNS = (
-    "t1 t2 i1 i2 w1 w2 w3 w4 h1 a_h1 h2 a_h2 w5 w6 w7 w8 o1 a_o1 o2 a_o2 E1 E2 E_total "
-    "∂E/∂w1 ∂E/∂w2 ∂E/∂w3 ∂E/∂w4 ∂E/∂w5 ∂E/∂w6 ∂E/∂w7 ∂E/∂w8"
-).split()
-LETTERS = dict(zip(COLUMNS, [*"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "AA", "AB", "AC", "AD", "AE"]))
+    "t1", "t2", "i1", "i2", "w1", "w2", "w3", "w4", "h1", "a_h1", "h2", "a_h2", "w5", "w6", "w7",
+    "w8", "o1", "a_o1", "o2", "a_o2", "E1", "E2", "E_total", "∂E/∂w1", "∂E/∂w2", "∂E/∂w3", "∂E/∂w4",
+    "∂E/∂w5", "∂E/∂w6", "∂E/∂w7", "∂E/∂w8",
+)  # fmt: skip
+LETTERS = {column: get_column_letter(index) for index, column in enumerate(COLUMNS, start=1)}
 FIRST, LAST = 13, 33
-# As a learner types them in row 13, and the weights in row 14.
+# As typed into row 13 or, where that is given, into row 14; the rest is copied down.
+BACK_1 = "=((R13-A13)*R13*(1-R13)*M13+(T13-B13)*T13*(1-T13)*O13)*J13*(1-J13)"
+BACK_2 = "=((R13-A13)*R13*(1-R13)*N13+(T13-B13)*T13*(1-T13)*P13)*L13*(1-L13)"
 TYPED = {
+    "t1": "=A13", "t2": "=B13", "i1": "=C13", "i2": "=D13",
     "h1": "=E13*C13+F13*D13", "a_h1": "=1/(1+EXP(-I13))",
     "h2": "=G13*C13+H13*D13", "a_h2": "=1/(1+EXP(-K13))",
     "o1": "=M13*J13+N13*L13", "a_o1": "=1/(1+EXP(-Q13))",
     "o2": "=O13*J13+P13*L13", "a_o2": "=1/(1+EXP(-S13))",
     "E1": "=(A13-R13)^2/2", "E2": "=0.5*(B13-T13)^2", "E_total": "=U13+V13",
-    "∂E/∂w1": "=((R13-A13)*R13*(1-R13)*M13+(T13-B13)*T13*(1-T13)*O13)*J13*(1-J13)*C13",
-    "∂E/∂w2": "=((R13-A13)*R13*(1-R13)*M13+(T13-B13)*T13*(1-T13)*O13)*J13*(1-J13)*D13",
-    "∂E/∂w3": "=((R13-A13)*R13*(1-R13)*N13+(T13-B13)*T13*(1-T13)*P13)*L13*(1-L13)*C13",
-    "∂E/∂w4": "=((R13-A13)*R13*(1-R13)*N13+(T13-B13)*T13*(1-T13)*P13)*L13*(1-L13)*D13",
+    "∂E/∂w1": f"{BACK_1}*C13", "∂E/∂w2": f"{BACK_1}*D13",
+    "∂E/∂w3": f"{BACK_2}*C13", "∂E/∂w4": f"{BACK_2}*D13",
     "∂E/∂w5": "=(R13-A13)*R13*(1-R13)*J13", "∂E/∂w6": "=(R13-A13)*R13*(1-R13)*L13",
     "∂E/∂w7": "=(T13-B13)*T13*(1-T13)*J13", "∂E/∂w8": "=(T13-B13)*T13*(1-T13)*L13",
-    "w1": "=E13-$B$6*X13", "w2": "=F13-$B$6*Y13", "w3": "=G13-$B$6*Z13", "w4": "=H13-$B$6*AA13",
-    "w5": "=M13-$B$6*AB13", "w6": "=N13-$B$6*AC13", "w7": "=O13-$B$6*AD13",
-    "w8": "=P13-$B$6*AE13",
+    "w1": "=E13-$B$6*X13", "w2": "=F13-$B$6*Y13", "w3": "=G13-$B$6*Z13",
+    "w4": "=H13-$B$6*AA13", "w5": "=M13-$B$6*AB13", "w6": "=N13-$B$6*AC13",
+    "w7": "=O13-$B$6*AD13", "w8": "=P13-$B$6*AE13",
 }  # fmt: skip
+OTHER_CELL = {
+    "h1": ("=E13*C13+F13*C13", "uses i1 where i2 belongs"),
+    "h2": ("=G13*C13+G13*D13", "uses w3 where w4 belongs"),
+    "a_h1": ("=1/(1+EXP(-K13))", "uses h2 where h1 belongs"),
+    "a_h2": ("=1/(1+EXP(-I13))", "uses h1 where h2 belongs"),
+    "o1": ("=M13*J13+N13*J13", "uses a_h1 where a_h2 belongs"),
+    "o2": ("=O13*J13+P13*J13", "uses a_h1 where a_h2 belongs"),
+    "a_o1": ("=1/(1+EXP(-S13))", "uses o2 where o1 belongs"),
+    "a_o2": ("=1/(1+EXP(-Q13))", "uses o1 where o2 belongs"),
+    "E1": ("=(A13-T13)^2/2", "uses a_o2 where a_o1 belongs"),
+    "E2": ("=(B13-R13)^2/2", "uses a_o1 where a_o2 belongs"),
+    "E_total": ("=V13+V13", "uses E2 where E1 belongs"),
+    "∂E/∂w1": (f"{BACK_1}*C13".replace("(1-J13)", "(1-L13)"), "uses a_h2 where a_h1 belongs"),
+    "∂E/∂w2": (f"{BACK_1}*D13".replace("(1-R13)", "(1-T13)"), "uses a_o2 where a_o1 belongs"),
+    "∂E/∂w3": (f"{BACK_2}*C13".replace("1-L13", "1-J13"), "uses a_h1 where a_h2 belongs"),
+    "∂E/∂w4": (f"{BACK_2}*C13", "uses i1 where i2 belongs"),
+    "∂E/∂w5": ("=(R13-A13)*R13*(1-R13)*L13", "uses a_h2 where a_h1 belongs"),
+    "∂E/∂w6": ("=(R13-A13)*R13*(1-T13)*L13", "uses a_o2 where a_o1 belongs"),
+    "∂E/∂w7": ("=(T13-B13)*T13*(1-T13)*L13", "uses a_h2 where a_h1 belongs"),
+    "∂E/∂w8": ("=(T13-B13)*R13*(1-R13)*L13", "uses a_o1 where a_o2 belongs"),
+    "w1": ("=E13-$B$6*Y13", "uses ∂E/∂w2 where ∂E/∂w1 belongs"),
+    "w2": ("=E13-$B$6*Y13", "uses w1 where w2 belongs"),
+    "w3": ("=G13-$B$6*AA13", "uses ∂E/∂w4 where ∂E/∂w3 belongs"),
+    "w4": ("=H13-$B$6*Z13", "uses ∂E/∂w3 where ∂E/∂w4 belongs"),
+    "w5": ("=M13-$B$6*AC13", "uses ∂E/∂w6 where ∂E/∂w5 belongs"),
+    "w6": ("=M13-$B$6*AC13", "uses w5 where w6 belongs"),
+    "w7": ("=O13-$B$6*AE13", "uses ∂E/∂w8 where ∂E/∂w7 belongs"),
+    "w8": ("=O13-$B$6*AE13", "uses w7 where w8 belongs"),
+}  # fmt: skip
+NET_INPUT = {
+    "a_h1": ("=I13", "the sigmoid is missing"),
+    "a_o2": ("=S13", "the sigmoid is missing"),
+    "o1": ("=M13*J13+N13*K13", "uses h2 where a_h2 belongs"),
+    "E1": ("=0.5*(A13-Q13)^2", "uses o1 where a_o1 belongs"),
+    "∂E/∂w1": (f"{BACK_1}*C13".replace("J13*(1-J13)", "I13*(1-I13)"), "uses h1 where a_h1 belongs"),
+    "∂E/∂w5": ("=(R13-A13)*R13*(1-R13)*I13", "uses h1 where a_h1 belongs"),
+    "∂E/∂w8": ("=(T13-B13)*S13*(1-S13)*L13", "uses o2 where a_o2 belongs"),
+}
+MISSING = {
+    "E1": ("=(A13-R13)^2", "the factor 0.5 is missing"),
+    "E2": ("=(B13-T13)^2", "the factor 0.5 is missing"),
+    "∂E/∂w1": (BACK_1.replace("*J13*(1-J13)", "*C13"), "the factor a_h1·(1 − a_h1) is missing"),
+    "∂E/∂w4": (BACK_2.replace("*L13*(1-L13)", "*D13"), "the factor a_h2·(1 − a_h2) is missing"),
+    "∂E/∂w5": ("=(R13-A13)*J13", "the factor a_o1·(1 − a_o1) is missing"),
+    "∂E/∂w8": ("=(T13-B13)*L13", "the factor a_o2·(1 − a_o2) is missing"),
+}  # fmt: skip
+CLIMBS = "the update adds the gradient instead of subtracting it"
+SIGN = {
+    "∂E/∂w5": ("=(A13-R13)*R13*(1-R13)*J13", "the sign is reversed"),
+    "∂E/∂w8": ("=-(T13-B13)*T13*(1-T13)*L13", "the sign is reversed"),
+    **{
+        f"w{index}": (
+            TYPED[f"w{index}"].replace("-", "+"),
+            "the update adds the gradient instead of subtracting it",
+        )
+        for index in range(1, 9)
+    },
+}
+NUMBERS = count()
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    path = tmp_path_factory.mktemp("exercise") / "Exercise.xlsx"
+    write_exercise(path, Problem(), 0.5, network_png(None))
+    return path
+
+
+def filled(empty, formulas=TYPED, rows=LAST - FIRST + 1, **cells):
+    """Fill in the first rows, then some cells otherwise; gives the copy's path."""
+    workbook = openpyxl.load_workbook(empty)
+    sheet = workbook["Exercise"]
+    for column, formula in formulas.items():
+        letter, is_given = LETTERS[column], column[0] in "tiw"
+        start = f"{letter}{FIRST + is_given}"
+        for row in range(FIRST + is_given, FIRST + rows):
+            place = f"{letter}{row}"
+            sheet[place] = Translator(formula, start).translate_formula(place)
+    for place, value in cells.items():
+        sheet[place] = value
+    path = empty.with_name(f"filled-{next(NUMBERS)}.xlsx")
+    workbook.save(path)
+    return path
+
+
+class Seen:
+    """What a learner sees in a computed exercise.
+
+    Attributes:
+        score: the line above the table.
+        green, red, yellow: the cells of that colour, by their names.
+        hints: by column the line about its first wrong cell.
+        values: the sheet of the table.
+        errors: the cells of all sheets that hold an error.
+    """
+
+    def __init__(self, path):
+        workbook = openpyxl.load_workbook(path, data_only=True)
+        self.values, hints = workbook["Exercise"], workbook["Hints"]
+        self.score = self.values["A11"].value
+        table = [cell for row in self.values[f"A{FIRST}:AE{LAST}"] for cell in row]
+        for rules in self.values.conditional_formatting:
+            assert str(rules.sqref) == f"A{FIRST}:AE{LAST}"
+            for rule in rules.rules:
+                mark, verdict = re.fullmatch(r"([A-Z]+)13=(\d)", rule.formula[0]).groups()
+                far = openpyxl.utils.column_index_from_string(mark) - 1
+                coloured = {
+                    it.coordinate for it in table if it.offset(0, far).value == int(verdict)
+                }
+                setattr(self, COLOURS[rule.dxf.fill.bgColor.rgb], coloured)
+        lines = list(hints.iter_rows(max_col=2, values_only=True))
+        self.hints = {
+            lines[index - 2][0]: text
+            for index, (_, text) in enumerate(lines)
+            if text and re.match(r"[A-Z]+\d+: ", text)
+        }
+        self.errors = {
+            f"{sheet.title}!{cell.coordinate}"
+            for sheet in workbook
+            for row in sheet.iter_rows()
+            for cell in row
+            if cell.data_type == "e"
+        }
+
+
+COLOURS = {"FFC6EFCE": "green", "FFFFB3AB": "red", "FFFFEB9C": "yellow"}
+COMPUTED = COLUMNS[4:]
+CELLS = {
+    f"{LETTERS[column]}{row}"
+    for column in COMPUTED
+    for row in range(FIRST + (column[0] == "w"), LAST + 1)
+}
+SAME = {f"{letter}{row}" for letter in "ABCD" for row in range(FIRST + 1, LAST + 1)}
+
+
+def test_the_tracked_exercise_is_the_one_that_is_built(empty):
+    assert changed_parts(empty, ROOT / "backprop" / "Exercise.xlsx") == []
+
+
+def test_the_empty_exercise_marks_nothing(empty, recalculate):
+    seen = Seen(empty)
+    computed = Seen(recalculate(filled(empty, {})))
+    for each in (seen, computed):
+        assert each.score == "Right: 0 of 27 columns, 0 of 559 cells"
+        assert each.green == each.red == each.yellow == each.errors == set()
+        assert each.hints == {}
+    assert findings(empty).verdict == UNREADABLE
+    assert "the computed columns are empty" in findings(empty).reason
+
+
+def test_the_table_filled_in_rightly_is_green(empty, recalculate):
+    path = recalculate(filled(empty))
+    seen = Seen(path)
+    assert len(CELLS) == 559
+    assert seen.green == CELLS | SAME
+    assert seen.red == seen.yellow == seen.errors == set()
+    assert seen.hints == {}
+    assert seen.score == "Right: 27 of 27 columns, 559 of 559 cells"
+    errors = [cell.value for (cell,) in seen.values[f"W{FIRST}:W{LAST}"]]
+    right = descend(Problem(), 0.5, LAST - FIRST)[:, COLUMNS.index("E_total")]
+    assert errors == pytest.approx(list(right), rel=1e-12)
+    (table,) = findings(path).tables
+    assert (findings(path).verdict, table.judged, table.rate_cell) == (RIGHT, 559, "B6")
+
+
+KINDS = {"other": OTHER_CELL, "net input": NET_INPUT, "missing": MISSING, "sign": SIGN}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_slip_is_one_red_column_and_its_hint_is_right(kind, empty, recalculate):
+    """Each column in turn."""
+    slips = KINDS[kind]
+    paths = [filled(empty, TYPED | {it: slips[it][0]}, rows=3) for it in slips]
+    folder = recalculate(*paths).parent
+    reached = {it for it in CELLS | SAME if int(re.sub("[A-Z]", "", it)) < FIRST + 3}
+    for path, (column, (_, hint)) in zip(paths, slips.items(), strict=True):
+        seen, first = Seen(folder / path.name), FIRST + (column[0] == "w")
+        red = {f"{LETTERS[column]}{row}" for row in range(first, FIRST + 3)}
+        assert (column, seen.red) == (column, red)
+        assert (column, seen.green) == (column, reached - red)
+        assert seen.hints == {column: f"{LETTERS[column]}{first}: {hint}"}
+        assert seen.score.endswith(
+            f"26 of 27 columns, {73 - len(red)} of 559 cells; wrong: {column}"
+        )
+        assert seen.errors == set()
+
+
+def test_what_is_no_number_is_red_and_what_needs_it_is_not_judged(empty, recalculate):
+    cells = {"W15": "0,0136", "S16": None, "Q33": "=1/0"}
+    seen = Seen(recalculate(filled(empty, **cells)))
+    unjudged = {"S16", "T16", "R33", "U33", "W33", "X33", "Y33", "Z33", "AA33", "AB33", "AC33"}
+    assert seen.red == {"W15", "Q33"}
+    assert seen.green == (CELLS | SAME) - seen.red - unjudged
+    assert seen.yellow == set()
+    assert seen.hints == {"E_total": "W15: this is no number", "o1": "Q33: this is no number"}
+    assert seen.errors == {f"Exercise!{it}" for it in unjudged - {"S16", "T16"} | {"Q33"}}
+
+
+def test_typed_numbers_are_yellow_from_the_second_row_on(empty, recalculate):
+    right = descend(Problem(), 0.5, 1)[:, COLUMNS.index("E1")]
+    typed = {"U13": float(right[0]), "U14": float(right[1]), "V14": 0.5, "A14": 0.5, "B14": 0.6}
+    seen = Seen(recalculate(filled(empty, rows=2, **typed)))
+    assert seen.yellow == {"U14"}
+    assert seen.red == {"V14", "B14"}
+    assert {"U13", "A14"} <= seen.green
+    assert seen.score == ("Right: 25 of 27 columns, 44 of 559 cells; wrong: t2, E2; typed: E1")
+
+
+def test_a_blank_row_and_whole_rows_copied_down(empty, recalculate):
+    """Row 31 left out, and row 13 copied over row 17, with its marks and its weights."""
+    workbook = openpyxl.load_workbook(filled(empty))
+    sheet = workbook["Exercise"]
+    for column in range(1, 64):
+        here, source = sheet.cell(17, column), sheet.cell(13, column)
+        here.value = source.value
+        if isinstance(source.value, str):
+            here.value = Translator(source.value, source.coordinate).translate_formula(
+                here.coordinate
+            )
+        if column <= 31:
+            sheet.cell(31, column).value = None
+    path = empty.with_name("rows.xlsx")
+    workbook.save(path)
+    seen = Seen(recalculate(path))
+    weights = [LETTERS[f"w{index}"] for index in range(1, 9)]
+    red = {f"{letter}17" for letter in weights}
+    assert red <= seen.red <= red | {f"{letter}33" for letter in "ABCD"}  # by the program
+    assert seen.hints["w1"] == "E17: none of the usual slips gives this number"
+    assert {it for it in seen.green if it.endswith("31")} == set()
+    assert not {f"{letter}32" for letter in weights} & seen.green  # nothing above to start from
+
+
+signed = st.floats(0.05, 2) | st.floats(-2, -0.05)
+factor = st.integers(-6, 0).map(lambda power: 10.0**power)
+
+
+@settings(max_examples=5, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+@given(
+    inputs=st.tuples(signed, signed),
+    targets=st.tuples(signed, signed),
+    weights=st.tuples(*[signed] * 8),
+    small=st.tuples(factor, factor),
+    eta=st.floats(0.01, 3) | st.floats(-1, -0.01),
+)
+def test_a_right_table_is_right_whatever_its_numbers(
+    inputs, targets, weights, small, eta, tmp_path_factory, recalculate
+):
+    """Small inputs and late weights make small gradients, down to 1e-12."""
+    problem = Problem(
+        tuple(it * small[0] for it in inputs),
+        targets,
+        (*weights[:4], *(it * small[1] for it in weights[4:])),
+    )
+    path = tmp_path_factory.mktemp("any") / "Exercise.xlsx"
+    write_exercise(path, problem, eta, network_png(None))
+    seen = Seen(recalculate(filled(path)))
+    assert seen.green == CELLS | SAME
+
+
+def test_score_chart_and_first_columns_are_in_view_on_a_laptop(empty):
+    """1366x768, of which a spreadsheet program takes some 60 pixels in width and 300 in height."""
+    sheet = openpyxl.load_workbook(empty)["Exercise"]
+    (chart,), (picture,) = sheet._charts, sheet._images
+    assert sheet.freeze_panes == f"A{FIRST}"
+    for drawing in (chart, picture):
+        assert drawing.anchor.to.row < FIRST - 1
+        assert sum(map(pixels(sheet), range(drawing.anchor.to.col))) < 1366 - 60
+    assert 20 * (FIRST + 5) < 768 - 300
+    hidden = [it for it, dimension in sheet.column_dimensions.items() if dimension.hidden]
+    assert hidden == ["AG"]
+    assert sheet.column_dimensions["AG"].max > 62
+    assert (sheet.page_setup.paperSize, sheet.page_setup.fitToHeight) == (8, 0)
+
+
+def test_the_notes_give_the_chain_and_not_the_formula(empty):
+    sheet = openpyxl.load_workbook(empty)["Exercise"]
+    notes = {cell.value: cell.comment.text for cell in sheet[FIRST - 1] if cell.comment}
+    assert tuple(notes) == COLUMNS
+    assert notes["∂E/∂w3"] == "∂E/∂w3 = ∂E/∂a_h2 · ∂a_h2/∂h2 · ∂h2/∂w3"
+    assert not any(re.search(r"[A-Z]+13", note) for note in notes.values())
+
+
+def test_the_hints_give_the_numbers_of_the_first_row(empty, recalculate):
+    changed = filled(empty, {}, B4=-0.2)  # i1
+    for path, problem in ((empty, Problem()), (recalculate(changed), Problem((-0.2, 0.1)))):
+        lines = list(openpyxl.load_workbook(path, data_only=True)["Hints"].iter_rows(max_col=3))
+        right, row = evaluate(problem.given()), {line[0].value: line for line in lines}
+        for column in COLUMNS:
+            assert row[column][2].value == pytest.approx(right[column], rel=1e-12)
+        place = lines.index(row["h1"])
+        i1 = "(−0.2)" if problem.inputs[0] < 0 else "0.05"
+        assert lines[place][1].value == "= w1·i1 + w2·i2"
+        assert lines[place + 1][1].value == f"= 0.15·{i1} + 0.2·0.1"

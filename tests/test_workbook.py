@@ -1,7 +1,6 @@
 """The workbook: what it carries, and what LibreOffice makes of its formulas."""
 
 import re
-import zipfile
 
 import numpy as np
 import openpyxl
@@ -15,7 +14,7 @@ from backprop.workbook import write_workbook
 from tests.digits import ROOT
 from tests.findings import findings, slips, wrong_columns
 from tests.test_results import README
-from tests.workbooks import table_of, without_values
+from tests.workbooks import changed_parts, pixels, table_of, without_values
 
 STEPS = 100
 FEW_RATES, FEW_STEPS = (0.5, 2.0), 20
@@ -36,16 +35,7 @@ def small_workbook(tmp_path_factory):
 
 
 def test_the_tracked_workbook_is_the_one_that_is_built(workbook):
-    """All but the picture, which every matplotlib draws a little differently."""
-
-    def parts(path):
-        with zipfile.ZipFile(path) as package:
-            names = package.namelist()
-            return {name: package.read(name) for name in names if not name.endswith(".png")}
-
-    built, tracked = parts(workbook), parts(ROOT / "backprop" / "Back_Propagation.xlsx")
-    assert built.keys() == tracked.keys()
-    assert [name for name in built if built[name] != tracked[name]] == []
+    assert changed_parts(workbook, ROOT / "backprop" / "Back_Propagation.xlsx") == []
 
 
 def test_chart_header_and_rate_are_in_view_on_a_small_screen(workbook):
@@ -59,17 +49,6 @@ def test_chart_header_and_rate_are_in_view_on_a_small_screen(workbook):
         assert 20 * (frozen + 5) < 768 - 300
         assert sum(map(pixels(sheet), range(end.col + 1))) < 1366 - 60
         assert start.col == 3 or sheet.title == "Comparison"  # right of the rate in B1
-
-
-def pixels(sheet):
-    """Make the function that gives a column's width: 7 pixels a letter, and 5."""
-    widths = {
-        column: dimension.width
-        for dimension in sheet.column_dimensions.values()
-        if dimension.min is not None
-        for column in range(dimension.min - 1, dimension.max)
-    }
-    return lambda column: 7 * widths.get(column, 8.43) + 5
 
 
 def test_formula_cells_carry_their_values(workbook):
