@@ -130,7 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace) -> int:
-    from backprop.exercise import write_exercise
+    from backprop.exercise import is_filled, write_exercise
     from backprop.pictures import draw_curves, draw_overview, network_png
     from backprop.workbook import write_workbook
 
@@ -145,8 +145,11 @@ def build(arguments: argparse.Namespace) -> int:
     print_path(workbook)
     rate = min(rates, key=lambda rate: abs(rate - 0.5))
     exercise = workbook_folder / "Exercise.xlsx"
-    write_exercise(exercise, problem, rate, network_png(None))
-    print_path(exercise)
+    if is_filled(exercise):
+        print(f"{relative(exercise)} is filled in and stays as it is")
+    else:
+        write_exercise(exercise, problem, rate, network_png(None))
+        print_path(exercise)
     overview = picture_folder / "Back_Propogation_Img.png"
     draw_overview(overview, problem, rate, steps)
     print_path(overview)

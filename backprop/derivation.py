@@ -42,9 +42,9 @@ def derivation(notation: Notation = Plain) -> tuple[tuple[str, tuple[Line, ...]]
     row = symbols(COLUMNS, notation)
 
     def forward(column: str) -> Line:
-        net = notation(notation.symbol(column.removeprefix("a_")))
-        activation = notation.SIGMOID % net.text
-        formula = FORWARD[column](row).text.replace(sigmoid(net).text, activation)
+        net = notation.symbol(column.removeprefix("a_"))
+        is_activation = column.startswith("a_")
+        formula = notation.SIGMOID % net if is_activation else FORWARD[column](row).text
         return notation.symbol(column), notation.EQUAL % formula
 
     def gradient(column: str) -> Line:

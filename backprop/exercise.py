@@ -4,23 +4,30 @@ from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 
+import openpyxl
 import xlsxwriter
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.derivation import chain
-from backprop.hints import DONE, RIGHTS, SHEET, TYPEDS, WRONGS, in_symbols, row_of, write_hints
+from backprop.hints import in_symbols, write_hints
 from backprop.marks import (
     CELLS,
     COMPUTED,
+    DONE,
     FIRST_MARK,
     GIVEN_CELLS,
     RATE_CELL,
     RIGHT,
+    RIGHTS,
     STEPS,
     TYPED,
+    TYPEDS,
     WRONG,
+    WRONGS,
+    beside,
     mark,
     mark_formula,
+    summaries,
 )
 from backprop.network import CHAINS, COLUMNS, Problem
 from backprop.sheet import (
@@ -37,12 +44,13 @@ from backprop.sheet import (
 from common import write_whole
 
 COLOURS = {RIGHT: "#c6efce", WRONG: "#ffb3ab", TYPED: "#ffeb9c"}
+SCORE = f"{{}} of {len(COMPUTED)} columns, {{}} of {CELLS} cells"
 NOTE = {"author": "", "x_scale": 2.5, "font_size": 10}
 COUNT = FIRST_MARK + len(COLUMNS)  # hidden column with the number of each step
 ADVICE = (
-    "Fill in the table. Green is right, red is wrong, yellow is right but typed, not computed. "
-    "From the second row on, update the weights, and keep t and i. Then copy the formulas down. "
-    "The notes in the header and the sheet Hints help."
+    "Begin with h1 in row 13. From row 14 on, update the weights (η is $B$6) and keep t and i; "
+    "then copy row 14 down. Green is right, red is wrong, yellow is right but typed, white is not "
+    "judged yet. The notes in the header and the sheet Hints help."
 )
 
 
@@ -67,12 +75,26 @@ def write_exercise(path: str | Path, problem: Problem, eta: float, diagram: byte
         chart.show_hidden_data()
         chart.set_size({"width": 430, "height": 218})
         sheet.insert_chart("G1", chart)
-        picture = {"image_data": BytesIO(diagram), "x_scale": 0.47, "y_scale": 0.47}
+        picture = {
+            "image_data": BytesIO(diagram),
+            "x_scale": 0.47,
+            "y_scale": 0.47,
+            "description": "The network: two inputs, two hidden neurons, two outputs",
+        }
         sheet.insert_image("M1", "network.png", picture)
         fit_to_page(sheet)
         sheet.print_area(0, 0, FIRST_ROW + STEPS, len(COLUMNS) - 1)
         write_hints(workbook, formats, problem, eta)
     write_whole(path, file.getvalue())
+
+
+def is_filled(path: Path) -> bool:
+    """Tell whether there is an exercise in which somebody has begun to fill in the table."""
+    if not path.is_file():
+        return False
+    table = openpyxl.load_workbook(path)["Exercise"]
+    cells = (table[cell(column, step)] for column in COMPUTED for step in range(1, STEPS + 1))
+    return any(one.value is not None for one in cells) or table[cell("h1", 0)].value is not None
 
 
 def _write_top(sheet: Worksheet, formats: Formats, problem: Problem, eta: float) -> None:
@@ -82,17 +104,21 @@ def _write_top(sheet: Worksheet, formats: Formats, problem: Problem, eta: float)
         place = GIVEN_CELLS.get(name, RATE_CELL).replace("$", "")
         sheet.write(f"{chr(ord(place[0]) - 1)}{place[1:]}", name, formats.label)
         sheet.write_number(place, number, formats.given)
+    sheet.merge_range("C6:F6", "All green? Change these numbers: it must stay so.", formats.note)
     sheet.merge_range("A7:F10", ADVICE, formats.wrapped)
     sheet.merge_range(f"A{HEADER_ROW}:L{HEADER_ROW}", "", formats.text)
-    last = row_of(COLUMNS[-1])
-    texts = (
-        f'IF({SHEET}!{names}{last}="","","; {word}: "&MID({SHEET}!{names}{last},3,400))'
-        for names, word in ((WRONGS, "wrong"), (TYPEDS, "typed"))
+    left, right = COLUMNS[0], COLUMNS[-1]
+    done, rights = (f'"&SUM({beside(left, row)}:{beside(right, row)})&"' for row in (DONE, RIGHTS))
+    names = (
+        f'IF({beside(right, row)}="","","; {word}: "&MID({beside(right, row)},3,400))'
+        for row, word in ((WRONGS, "wrong"), (TYPEDS, "typed"))
     )
-    score = f"{{}} of {len(COMPUTED)} columns, {{}} of {CELLS} cells"
-    counts = (f'"&SUM({SHEET}!{it}:{it})&"' for it in (DONE, RIGHTS))
-    formula = f'="Right: {score.format(*counts)}"&{"&".join(texts)}'
-    sheet.write_formula(f"A{HEADER_ROW}", formula, formats.text, f"Right: {score.format(0, 0)}")
+    given = f"COUNT({','.join((*GIVEN_CELLS.values(), RATE_CELL))})<{len(GIVEN_CELLS) + 1}"
+    formula = (
+        f'=IF({given},"A number above is missing or a text. ","")&'
+        f'"Right: {SCORE.format(done, rights)}"&{"&".join(names)}'
+    )
+    sheet.write_formula(f"A{HEADER_ROW}", formula, formats.text, f"Right: {SCORE.format(0, 0)}")
 
 
 def _write_table(
@@ -106,12 +132,14 @@ def _write_table(
         looks = formats.small_open if is_small(column) else formats.value_open
         for step in range(STEPS + 1):
             sheet.write_blank(cell(column, step), None, looks)
-            sheet.write_formula(mark(column, step), mark_formula(column, step), None, "")
+            sheet.write_formula(mark(column, step), mark_formula(column), None, "")
+        for row, (formula, value) in summaries(column).items():
+            sheet.write_formula(beside(column, row), formula, None, value)
         if column in given:
             place = f"={GIVEN_CELLS[column]}"
             sheet.write_formula(cell(column, 0), place, looks, given[column])
     for step in range(STEPS + 1):
-        sheet.write_formula(FIRST_ROW + step, COUNT, f"=ROW()-{FIRST_ROW + 1}", None, step)
+        sheet.write_formula(FIRST_ROW + step, COUNT, f"=ROW()-ROW($A${FIRST_ROW})-1", None, step)
     sheet.set_column(FIRST_MARK, COUNT, None, None, {"level": 1, "hidden": True})
     sheet.set_column(COUNT + 1, COUNT + 1, None, None, {"collapsed": True})
     table = f"{cell(COLUMNS[0], 0)}:{cell(COLUMNS[-1], STEPS)}"

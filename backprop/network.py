@@ -172,30 +172,16 @@ FORMULAS: dict[str, Formula] = FORWARD | {
 }
 
 
-class _Asked:
-    """A row that remembers which of its columns were asked for."""
-
-    def __init__(self) -> None:
-        self.columns: set[str] = set()
-
-    def __getattr__(self, column: str) -> float:
-        self.columns.add(column)
-        return 1.0
-
-
-def _needed(formula: Formula) -> tuple[str, ...]:
-    row = _Asked()
-    formula(row)
-    return tuple(column for column in COLUMNS if column in row.columns)
-
-
-# The columns of its row that each column is computed from.
-NEEDED = {column: _needed(formula) for column, formula in FORMULAS.items()}
-
-# The two neurons that each weight connects: ∂h1/∂w1 is i1, so w1 leads from i1 to h1.
+# The two neurons that each weight connects.
 EDGES = {
-    weight: (_needed(PARTIALS[link])[0].removeprefix("a_"), link[1:].partition("/")[0])
-    for weight, (*_, link) in zip(WEIGHTS, CHAINS.values(), strict=True)
+    "w1": ("i1", "h1"),
+    "w2": ("i2", "h1"),
+    "w3": ("i1", "h2"),
+    "w4": ("i2", "h2"),
+    "w5": ("h1", "o1"),
+    "w6": ("h2", "o1"),
+    "w7": ("h1", "o2"),
+    "w8": ("h2", "o2"),
 }
 
 # --- Gradient descent ---------------------------------------------------------------------

@@ -168,7 +168,7 @@ def draw_curves(
     rows = -(-len(errors) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flat
-    for ax, (rate, curve) in zip(axes, errors.items(), strict=False):
+    for (rate, curve), ax in zip(errors.items(), axes, strict=False):
         _draw_curve(ax, rate, curve)
         ax.set(**limits)
     for ax in list(axes):

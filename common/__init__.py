@@ -2,12 +2,8 @@
 
 import contextlib
 import os
-import re
 import sys
-import time
 from pathlib import Path
-
-LONGEST_WRITE = 60  # seconds; a temporary file that is older was left by a killed process
 
 
 class UserError(Exception):
@@ -21,8 +17,7 @@ class UserError(Exception):
 def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file under a temporary name beside `path`, then move it into place.
 
-    Whatever happens on the way, `path` holds either its old content or all of the new: the new
-    one is on the disk before it is moved. What a killed process left behind is removed.
+    Whatever happens on the way, `path` holds either its old content or all of the new.
 
     Raises:
         UserError: if it cannot be written, because the disk is full or permission is missing.
@@ -33,25 +28,13 @@ def write_whole(path: str | Path, content: bytes) -> None:
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_behind(path)
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _remove_left_behind(path: Path) -> None:
-    for other in path.parent.iterdir():
-        if re.fullmatch(rf"\.\d+-{re.escape(path.name)}", other.name):
-            with contextlib.suppress(OSError):  # another process may be faster
-                if time.time() - other.stat().st_mtime > LONGEST_WRITE:
-                    other.unlink()
 
 
 def relative(path: str | Path) -> str:

@@ -25,6 +25,7 @@ from backprop.network import (
     descend,
     evaluate,
 )
+from backprop.pictures import draw_curves
 from tests.digits import ROOT
 
 numbers = st.floats(-3, 3)
@@ -271,6 +272,16 @@ def test_build_repeats_byte_for_byte(built, built_again):
     for name in printed:
         file = folder / name
         assert file.read_bytes() == (built / file.name).read_bytes(), name
+
+
+@pytest.mark.parametrize("count", [4, 5, 7])
+def test_no_empty_plot_is_left_for_any_number_of_rates(count, tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr("backprop.pictures.png_bytes", lambda it: figures.append(it) or b"")
+    draw_curves(tmp_path, Problem(), [0.1 * index for index in range(1, count + 1)], 2)
+    drawn = [ax for ax in figures[-1].axes if ax.axison]
+    assert len(drawn) == count
+    assert all(ax.lines for ax in drawn)
 
 
 def test_the_tracked_pictures_have_their_names():

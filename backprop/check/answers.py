@@ -9,7 +9,7 @@ import numpy as np
 from backprop.check.formula import Symbol, Tree, evaluate, read, symbols
 from backprop.check.limits import CLOSE, POINTS
 from backprop.expression import Expression
-from backprop.network import COLUMNS, FORMULAS, NEEDED, WEIGHTS, gradient_of, updated
+from backprop.network import COLUMNS, FORMULAS, WEIGHTS, gradient_of, updated
 from backprop.network import evaluate as compute
 
 GIVEN = ("t1", "t2", "i1", "i2")  # the same in every row
@@ -65,7 +65,8 @@ def placed(name: str) -> Symbol:
 @functools.cache
 def _sources(column: str) -> frozenset[str]:
     """Name the columns of its row that a column is computed from, itself included."""
-    return frozenset({column}).union(*map(_sources, NEEDED.get(column, ())))
+    named = symbols(right_tree(column)) if column in FORMULAS else ()
+    return frozenset({column}).union(*(_sources(symbol.column) for symbol in named))
 
 
 def is_circular(column: str, tree: Tree) -> bool:
