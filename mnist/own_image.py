@@ -42,17 +42,25 @@ def read_image(path: str | Path) -> Image.Image:
         most = 2 * Image.MAX_IMAGE_PIXELS / 1e6
         raise UserError(f"{path} has over {most:.0f} million pixels: save it smaller") from None
     except (OSError, ValueError, SyntaxError) as error:
-        is_heic = Path(path).suffix.lower() in (".heic", ".heif") and Path(path).is_file()
-        reason = "pip install pillow-heif, or save it as JPEG" if is_heic else error
+        reason = "pip install pillow-heif, or save it as JPEG" if _needs_heif(path) else error
         raise UserError(f"cannot read an image from {path}: {reason}") from None
     image.thumbnail((WORKING_SIZE, WORKING_SIZE))
     return image
 
 
+def _needs_heif(path: str | Path) -> bool:
+    """Tell whether a file is HEIC, whatever its name, and the package that reads it is missing."""
+    if "HEIF" in Image.OPEN or not Path(path).is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(12)[4:8] == b"ftyp"
+
+
 def _grey(image: Image.Image) -> Image.Image:
     if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=float)
-        values = (values - values.min()) / (np.ptp(values) or 1)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
+        low, high = np.percentile(values, (0.01, 99.99))  # without a hot pixel
+        values = np.clip((values - low) / ((high - low) or 1), 0, 1)
         return Image.fromarray(np.rint(255 * values).astype(np.uint8))
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image.convert("L")

@@ -15,7 +15,8 @@ def read_weights(path: str | Path, wanted: Mapping[str, Tensor]) -> dict[str, Te
 
     Args:
         path: a state dict such as the `net.pt` of a run, alone or under the name `model` or
-            `state_dict`, as in a `checkpoint.pt`; that of a network in `nn.DataParallel` too.
+            `state_dict`, as in a `checkpoint.pt`; that of a network in `nn.DataParallel` or of a
+            compiled one, too.
         wanted: the names and shapes that the weights must have.
 
     Raises:
@@ -43,19 +44,22 @@ def read_weights(path: str | Path, wanted: Mapping[str, Tensor]) -> dict[str, Te
     ]
     if differing:
         more = f", and {len(differing) - 1} more differ" if len(differing) > 1 else ""
-        raise UserError(f"{path} has no weights of this network: {differing[0]}{more}")
+        has = f"; it has {next(iter(found))}" if found else ""
+        raise UserError(f"{path} has no weights of this network: {differing[0]}{more}{has}")
     return found
 
 
 def _state_dict(content: Any) -> dict[str, Any]:
-    for name in ("parts", "model", "state_dict"):  # a checkpoint.pt has parts, one the model
+    for name in ("parts", "model", "state_dict", "model_state_dict"):  # ours has parts
         if isinstance(content, Mapping) and isinstance(content.get(name), Mapping):
             content = content[name]
     found = dict(content) if isinstance(content, Mapping) else {}
-    if all(str(name).startswith("module.") for name in found):
-        return {name.removeprefix("module."): it for name, it in found.items()}
+    for prefix in ("_orig_mod.", "module."):  # of torch.compile and nn.DataParallel
+        if all(str(name).startswith(prefix) for name in found):
+            found = {name.removeprefix(prefix): it for name, it in found.items()}
     return found
 
 
-def _shape(value: Any) -> tuple[int, ...]:
-    return tuple(getattr(value, "shape", ()))
+def _shape(value: Any) -> tuple[int, ...] | str:
+    is_plain = isinstance(value, Tensor) and value.layout == torch.strided and not value.is_meta
+    return tuple(value.shape) if is_plain and not value.is_quantized else type(value).__name__

@@ -1,7 +1,5 @@
 """An image of one's own: read, its digit found, made MNIST-like and classified."""
 
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -154,6 +152,40 @@ def test_a_blank_page_is_named(size, noise):
         find_digit(Image.fromarray(grey.astype(np.uint8)))
 
 
+@pytest.mark.parametrize("quality", [60, 75, 90])
+@pytest.mark.parametrize("size", [(180, 240), (600, 800)])
+def test_the_noise_of_a_blank_page_that_jpeg_smooths_is_no_digit(quality, size, tmp_path):
+    for seed in range(3):
+        page = photos.photograph(photos.blank(size), np.random.default_rng(seed))
+        page.save(tmp_path / "page.jpg", quality=quality)
+        with pytest.raises(UserError, match="stands out"):
+            find_digit(read_image(tmp_path / "page.jpg"))
+
+
+@pytest.mark.parametrize("pen", [4, 10, 20])
+@pytest.mark.parametrize("gap", [4, 14])
+def test_a_bar_apart_from_its_stem_belongs_to_a_seven(pen, gap, trained):
+    page = Image.new("L", (300, 400), 225)
+    pencil = ImageDraw.Draw(page)
+    pencil.line((80, 100, 220, 100), 40, pen)
+    pencil.line((215, 104 + pen // 2 + gap, 140, 300), 40, pen)
+    assert classify(trained, CPU, TRANSFORM, found_in(page)).argmax() == 7
+
+
+@pytest.mark.parametrize("gap", [20, 40])
+def test_two_digits_above_each_other_are_named(gap):
+    page = Image.new("L", (400, 600), 225)
+    for top in (100, 240 + gap):
+        ImageDraw.Draw(page).ellipse((150, top, 250, top + 140), None, 40, 14)
+    assert find_digit(page).warning.startswith("two digits?")
+
+
+def test_a_digit_at_the_edge_is_named():
+    page = Image.new("L", (400, 600), 225)
+    ImageDraw.Draw(page).line((200, 0, 220, 150), 40, 14)
+    assert "edge" in find_digit(page).warning
+
+
 def dotted(radius):
     page = Image.new("L", (600, 800), 225)
     ImageDraw.Draw(page).ellipse((300 - radius, 400 - radius, 300 + radius, 400 + radius), 40)
@@ -185,14 +217,28 @@ def test_a_large_picture_is_made_smaller_without_a_warning(tmp_path, recwarn):
     assert not recwarn
 
 
-def test_heic_is_read_or_refused_with_a_way_out(trained, tmp_path):
-    path = tmp_path / "photo.HEIC"
-    if "pillow_heif" in sys.modules:
-        draw_digit(7).convert("RGB").save(path, "HEIF")
-        assert classify(trained, CPU, TRANSFORM, found_in(read_image(path)))[7] > 0.9
-    path.write_bytes(b"\0\0\0\x18ftypheic")
+def test_heic_is_read_where_its_package_is(trained, tmp_path):
+    pytest.importorskip("pillow_heif", reason="pillow-heif is not installed")
+    draw_digit(7).convert("RGB").save(tmp_path / "photo.jpg", "HEIF")
+    assert classify(trained, CPU, TRANSFORM, found_in(read_image(tmp_path / "photo.jpg")))[7] > 0.9
+
+
+@pytest.mark.parametrize("name", ["photo.HEIC", "photo.jpg"])
+def test_heic_is_refused_with_a_way_out_where_its_package_is_not(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "OPEN", {it: Image.OPEN[it] for it in Image.OPEN if it != "HEIF"})
+    monkeypatch.setattr(Image, "ID", [it for it in Image.ID if it != "HEIF"])
+    path = tmp_path / name
+    path.write_bytes(b"\0\0\0\x18ftypheic" + bytes(40))
     with pytest.raises(UserError, match=r"pillow-heif.* JPEG"):
         read_image(path)
+
+
+def test_a_hot_pixel_and_what_is_no_number_do_no_harm(trained, tmp_path):
+    scan = np.asarray(draw_digit(7).convert("L"), dtype=np.float32) / 255
+    scan[5, 5], scan[6, 6], scan[7, 7] = 50, np.nan, np.inf
+    Image.fromarray(scan).save(tmp_path / "scan.tiff")
+    digit = found_in(read_image(tmp_path / "scan.tiff"))
+    assert classify(trained, CPU, TRANSFORM, digit)[7] > 0.9
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no image", b"\x89PNG\r\n\x1a\n" + bytes(50)])
