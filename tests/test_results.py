@@ -11,19 +11,12 @@ from backprop.derivation import derivation, sigmoid_rule
 from backprop.expression import LaTeX
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
 from mnist.history import Epoch, log_line, read_history
-from model import Net
 from results import benchmark, summary, survey, verify
 from tests.digits import ROOT
+from tests.readme import README, RESULTS, says
 from tests.sheets import COMMONEST, labelled
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 HISTORIES = summary.read_seeds(ROOT / "results")
-
-
-def says(page, *figures):
-    """The page holds each figure, whatever words stand around it."""
-    return all(re.search(rf"(?<![\d.,]){re.escape(it)}(?![\d]|\.\d)", page) for it in figures)
 
 
 def test_every_seed_ran_for_19_epochs():
@@ -205,17 +198,6 @@ def same_latex(text):
     text = re.sub(r"\\[td]frac", r"\\frac", text.replace("w_k", "w"))
     text = re.sub(r"\\cdot|\\[,;]|[&\s]", "", text)
     return re.sub(r"\{(\w)\}", r"\1", text)
-
-
-def test_the_table_of_the_network_has_the_parameters_of_the_model():
-    section = README.partition(" | parameters |\n")[2].partition("\n\n")[0]
-    cells = re.findall(r"^\| .* \| ([\d, +]+) \|$", section, re.MULTILINE)
-    table = [[int(part.replace(",", "")) for part in it.split(" + ")] for it in cells]
-    layers = [
-        sum(parameter.numel() for parameter in layer.parameters(recurse=False))
-        for layer in Net().modules()
-    ]
-    assert [it for row in table for it in row if it] == [it for it in layers if it]
 
 
 def test_the_figure_of_seeds_holds_every_run_and_the_mean(tmp_path, monkeypatch):

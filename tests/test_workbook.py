@@ -13,7 +13,7 @@ from backprop.pictures import network_png
 from backprop.workbook import write_workbook
 from tests.digits import ROOT
 from tests.findings import findings, slips, wrong_columns
-from tests.test_results import README
+from tests.readme import README
 from tests.workbooks import changed_parts, pixels, table_of, without_values
 
 STEPS = 100

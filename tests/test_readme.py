@@ -1,4 +1,4 @@
-"""The links and commands of both pages work, and their settings are those of the notebook."""
+"""The READMEs: links and commands work; settings, runs and the network are those of the code."""
 
 import ast
 import importlib.util
@@ -17,7 +17,7 @@ from mnist.receptive_field import trace
 from model import Net
 from results import summary
 from tests.digits import ROOT
-from tests.test_results import README, RESULTS, says
+from tests.readme import README, RESULTS, says
 
 PAGES = {ROOT / "README.md": README, ROOT / "results" / "README.md": RESULTS}
 PARSERS = {"backprop": backprop.__main__.make_parser(), "mnist": mnist.__main__.make_parser()}
@@ -90,17 +90,19 @@ def test_the_two_runs_of_the_readme_are_those_of_the_logs():
     assert f"```\n{table(runs)}\n```" in README
 
 
-def test_the_table_of_the_network_has_its_shapes_and_receptive_fields():
-    parameters = sum(it.numel() for it in Net().parameters())
-    assert set(re.findall(r"17,\d+", README)) == {f"{parameters:,}"}
-    layers = nn.Sequential(*(layer for block in Net().children() for layer in block))
-    traced = [
-        (" x ".join(str(side) for side in it.shape[1:] if side > 1), "{}x{}".format(*it.sees))
-        for it in trace(layers, (8, *utils.IMAGE_SHAPE))
-    ]
+def test_the_table_of_the_network_has_its_shapes_receptive_fields_and_parameters():
+    layers = [layer for block in Net().children() for layer in block]
+    counts = [sum(it.numel() for it in layer.parameters()) for layer in layers]
+    assert set(re.findall(r"17,\d+", README)) == {f"{sum(counts):,}"}
     section = README.partition(" | parameters |\n")[2].partition("\n\n")[0]
-    rows = re.findall(r"^\| .* \| ([\d x]+) \| (\d+x\d+) \| [\d, +]+ \|$", section, re.MULTILINE)
+    pattern = r"^\| .* \| ([\d x]+) \| (\d+x\d+) \| ([\d, +]+) \|$"
+    rows = re.findall(pattern, section, re.MULTILINE)
     assert len(rows) == len(section.splitlines()) - 1
-    left = iter(traced)
-    assert all(row in left for row in rows)
-    assert rows[-1] == traced[-1]
+    told = [int(count.replace(",", "")) for *_, cell in rows for count in cell.split(" + ")]
+    assert [count for count in told if count] == [count for count in counts if count]
+    traced = iter(
+        (" x ".join(str(side) for side in it.shape[1:] if side > 1), "{}x{}".format(*it.sees))
+        for it in trace(nn.Sequential(*layers), (8, *utils.IMAGE_SHAPE))
+    )
+    assert all((shape, sees) in traced for shape, sees, _ in rows)
+    assert not list(traced)  # the last row is the last layer
