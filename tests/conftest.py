@@ -4,12 +4,11 @@ What takes long to import is imported where it is used: the process that only ha
 to the cores can do without, and starts seconds earlier.
 """
 
-import html
 import json
 import os
-import re
 import shutil
 import subprocess
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,23 +16,6 @@ import matplotlib as mpl
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-# Goes to each address in turn, and leaves in the document what its look then finds.
-PROBE = """
-<script>
-(async () => {
-  const found = [];
-  for (const [address, look] of [VISITS]) {
-    const gone = new Promise((resolve) => addEventListener("hashchange", resolve, { once: true }));
-    history.replaceState(null, "", "#");
-    location.hash = address;
-    await gone;
-    found.push(await look());
-  }
-  document.body.replaceChildren(html("pre", { id: "found" }, JSON.stringify(found)));
-})();
-</script>
-"""
 
 mpl.use("Agg")
 # The batches of the tests are too small for several threads, which wait for one another.
@@ -131,12 +113,17 @@ def browse(tmp_path_factory):
         page: Path,
         fragment: str = "",
         *options: str,
+        script: str = "",
         budget: int | None = 5000,
         address: Callable[[Path], str] = Path.as_uri,
     ) -> tuple[str, list[str]]:
-        profile = tmp_path_factory.mktemp("profile")
+        folder = tmp_path_factory.mktemp("browser")
+        if script:
+            text = f"{page.read_text(encoding='utf-8')}<script>{script}</script>"
+            page = folder / "page.html"
+            page.write_text(text, encoding="utf-8")
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-extensions"]
-        command += [f"--user-data-dir={profile}", "--enable-logging=stderr", "--dump-dom"]
+        command += [f"--user-data-dir={folder}", "--enable-logging=stderr", "--dump-dom"]
         if budget is not None:
             command.append(f"--virtual-time-budget={budget}")
         command += [*options, f"{address(page)}#{fragment}"]
@@ -148,21 +135,47 @@ def browse(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def look_around(browse, tmp_path_factory):
+def look_around(browse):
     """Go to addresses of a page with a look at each, in one run of the browser; what is seen."""
+    from tests.browser import PROBE, text_of
 
     def see(page: Path, visits: list[tuple[str, str]], *options: str, **others: object) -> list:
         written = ",".join(
             f"[{json.dumps(address)}, async () => {{{look}}}]" for address, look in visits
         )
-        copy = tmp_path_factory.mktemp("probe") / "page.html"
         script = PROBE.replace("VISITS", written)
-        copy.write_text(page.read_text(encoding="utf-8") + script, encoding="utf-8")
-        document, complaints = browse(copy, "", *options, **others)
+        document, complaints = browse(page, "", *options, script=script, **others)
         assert complaints == []
-        return json.loads(html.unescape(re.search(r'<pre id="found">(.*)</pre>', document)[1]))
+        return json.loads(text_of(document, "found"))
 
     return see
+
+
+@pytest.fixture(scope="module")
+def sights(request, look_around):
+    """What each test of a module sees at the visits that it is marked with.
+
+    All visits to a page are made in one run of the browser, for its start takes the time.
+    """
+    from tests.browser import WINDOWS
+
+    planned = defaultdict(list)
+    for item in request.session.items:
+        for mark in item.iter_markers("visit") if item.path == request.path else ():
+            page, addresses, look = mark.args
+            planned[page] += [(item.nodeid, address, look) for address in addresses]
+    found = defaultdict(list)
+    for page, visits in planned.items():
+        looks = [(address, look) for _, address, look in visits]
+        for (test, *_), sight in zip(visits, look_around(page, looks, WINDOWS[page]), strict=True):
+            found[test].append(sight)
+    return found
+
+
+@pytest.fixture
+def seen(request, sights):
+    """What this test sees, one sight for each address."""
+    return sights[request.node.nodeid]
 
 
 @pytest.fixture

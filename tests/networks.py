@@ -1,8 +1,37 @@
-"""Networks of other people's kinds, a few lines each."""
+"""Networks: the trained one, and those of other people's kinds, a few lines each."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torchvision import transforms
+
+import utils
+from model import Net
+from tests.digits import ROOT
+
+TRANSFORM = transforms.Compose([utils.to_unit_range, utils.normalise])
+
+
+def log_probabilities(model, pixels):
+    with torch.inference_mode():
+        return model(TRANSFORM(pixels))
+
+
+def trained():
+    model = Net()
+    model.load_state_dict(torch.load(ROOT / "results" / "net.pt", weights_only=True))
+    return model.eval()
+
+
+def shaken(model):
+    """Give batch norm statistics that it could have from training."""
+    generator = torch.Generator().manual_seed(0)
+    for name, tensor in model.state_dict().items():
+        if name.endswith("running_mean"):
+            tensor.copy_(torch.randn(tensor.shape, generator=generator) * 0.3)
+        elif name.endswith("running_var"):
+            tensor.copy_(torch.rand(tensor.shape, generator=generator) + 0.2)
+    return model.eval()
 
 
 class Chain(nn.Sequential):
@@ -10,6 +39,17 @@ class Chain(nn.Sequential):
 
     def forward(self, x):
         return F.log_softmax(super().forward(x), dim=1)
+
+
+class Gives(nn.Module):
+    """A linear layer, then what is done with its ten scores."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.fc, self.end = nn.Linear(784, 10), end
+
+    def forward(self, x):
+        return self.end(self.fc(x.flatten(1)))
 
 
 class Functional(nn.Module):
@@ -81,11 +121,11 @@ class GhostBatchNorm(nn.BatchNorm2d):
 class Branches(nn.Module):
     def __init__(self):
         super().__init__()
-        self.near, self.far = nn.Conv2d(1, 4, 3, stride=2), nn.Conv2d(1, 4, 3, stride=2, dilation=1)
+        self.one, self.other = (nn.Conv2d(1, 4, 3, stride=2, dilation=1) for _ in range(2))
         self.join = nn.Conv2d(8, 10, 1, groups=2)
 
     def forward(self, x):
-        x = torch.cat([self.near(x), self.far(x)], dim=1)
+        x = torch.cat([self.one(x), self.other(x)], dim=1)
         return F.log_softmax(F.adaptive_avg_pool2d(F.silu(self.join(x)), 1)[:, :, 0, 0], dim=1)
 
 
@@ -99,6 +139,11 @@ class OneType(nn.Module):
     def forward(self, x):
         x = torch.empty(len(x), 2704).copy_(self.conv(x).flatten(1)) + 0
         return torch.addmm(torch.zeros(10), x, self.weight.T).log_softmax(dim=1)
+
+
+def without_bias(layer):
+    layer.register_parameter("bias", None)
+    return layer
 
 
 def lenet(inputs=(1, 6, 16)):
@@ -194,7 +239,7 @@ NETWORKS = {
         nn.Linear(648, 10),
     ),
     "blocks": lambda: Chain(
-        nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.BatchNorm2d(8)),
+        nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), without_bias(nn.BatchNorm2d(8))),
         nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 10, 1), nn.Dropout2d(0.1)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),

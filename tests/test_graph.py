@@ -16,10 +16,12 @@ from common import UserError
 from mnist.graph import cone, export, layers_of
 from mnist.page import write_page
 from mnist.receptive_field import trace
-from tests.networks import NETWORKS
-from tests.test_network_page import TRANSFORM, in_javascript, shaken
+from model import Net
+from tests.browser import in_javascript
+from tests.networks import NETWORKS, log_probabilities, shaken
 
 SHAPE = (64, 1, 28, 28)
+MODELS = NETWORKS | {"the network of model.py": Net}
 
 
 # --- Receptive fields, against gradients ----------------------------------------------------
@@ -78,10 +80,10 @@ def sides(images, output):
     return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "one type"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "one type"])
 def test_receptive_fields_are_those_of_gradients(name):
     torch.manual_seed(0)
-    model = kept_in_scale(NETWORKS[name]())
+    model = kept_in_scale(MODELS[name]())
     right = seen_by_gradient(model)
     traced = trace(model, SHAPE)
     assert traced
@@ -213,12 +215,11 @@ def part_of(box, shape):
     return [top, left, bottom - top + 1, right - left + 1, *map(int, maps)]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_page_computes_and_explains_what_pytorch_does(name, images, tmp_path, look_around):
     torch.manual_seed(0)
-    model = shaken(NETWORKS[name]())
-    with torch.no_grad():
-        right = model(TRANSFORM(images.images))
+    model = shaken(MODELS[name]())
+    right = log_probabilities(model, images.images)
     write_page(tmp_path / "page.html", model, images, right)
     layers = layers_of(export(model, torch.rand(1, 1, 28, 28)))
     asked = list(pixels_of(layers))

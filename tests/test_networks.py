@@ -18,7 +18,7 @@ from mnist.own_image import classify
 from mnist.page import write_page
 from mnist.receptive_field import trace
 from tests.digits import CPU, TrainingRun
-from tests.networks import NETWORKS, Chain, Functional, Residual, lenet
+from tests.networks import NETWORKS, Chain, Functional, Gives, Residual, lenet
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -102,17 +102,6 @@ def test_a_first_look_leaves_no_trace():
     assert prepared.training
 
 
-class Gives(nn.Module):
-    """A linear layer, and then something else than log-probabilities."""
-
-    def __init__(self, end):
-        super().__init__()
-        self.fc, self.end = nn.Linear(784, 10), end
-
-    def forward(self, x):
-        return self.end(self.fc(x.flatten(1)))
-
-
 @pytest.mark.parametrize(
     ("end", "told"),
     [
@@ -166,7 +155,7 @@ class WrongSize(Gives):
 
 def test_an_error_within_forward_is_one_line_that_says_where():
     with pytest.raises(
-        UserError, match=r"shape \(16, 1, 28, 28\), at test_networks.py, line \d+: "
+        UserError, match=r"shape \(16, 1, 28, 28\), at networks.py, line \d+: "
     ) as error:
         utils.prepare(WrongSize(F.log_softmax), CPU)
     assert "RuntimeError: mat1 and mat2" in str(error.value)
@@ -200,7 +189,7 @@ def test_networks_that_cannot_be_copied_are_trained_as_they_are(small_mnist, tmp
 def test_an_error_of_a_network_that_cannot_be_copied_is_one_line_too():
     model = WrongSize(F.log_softmax)
     model.lock = threading.Lock()
-    with pytest.raises(UserError, match=r"at test_networks.py, line"):
+    with pytest.raises(UserError, match=r"at networks.py, line"):
         utils.prepare(model, CPU)
 
 

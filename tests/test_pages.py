@@ -1,0 +1,145 @@
+"""What both pages promise: silence, nothing fetched, an address that is read with care, names."""
+
+import re
+
+import pytest
+
+from tests.browser import BACKPROP, MNIST, text_of, visit
+
+both = pytest.mark.parametrize("page", [BACKPROP, MNIST], ids=lambda page: page.stem)
+
+
+def both_visited(look, **addresses):
+    """Give a test both pages, with visits to addresses of each."""
+    pages = {"backprop": BACKPROP, "mnist": MNIST}
+    given = [
+        pytest.param(addresses[name], marks=visit(page, addresses[name], look))
+        for name, page in pages.items()
+    ]
+    return pytest.mark.parametrize("addresses", given, ids=pages)
+
+
+# --- The file -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("page", "address", "shown", "told"),
+    [
+        (BACKPROP, "eta=2&step=5", "readout", "5 of 100: E_total 0.0"),
+        (MNIST, "pixel=20.7.2.2", "layer-told", "20 of "),
+    ],
+)
+def test_it_opens_without_a_word_and_asks_for_nothing(page, address, shown, told, browse):
+    script = "document.body.append(performance.getEntriesByType('resource').length)"
+    document, complaints = browse(page, address, script=script)
+    assert complaints == []
+    assert re.search(r"(\d+)</body>", document)[1] == "0"
+    assert text_of(document, shown).startswith(told)
+
+
+@both
+def test_the_browser_refuses_requests_and_code_from_text(page, browse):
+    """The page's Content-Security-Policy blocks both, and the browser reports it."""
+    script = (
+        """document.body.append(html("img", { src: "https://example.org/x.png" })); eval("1");"""
+    )
+    _, complaints = browse(page, script=script)
+    assert len(complaints) == 2
+    assert all("Content Security Policy" in line for line in complaints)
+
+
+@both
+def test_without_script_the_page_says_so_and_shows_no_dead_controls(page):
+    (inside,) = re.findall(r"<noscript>(.*?)</noscript>", page.read_text("utf-8"), re.DOTALL)
+    assert "JavaScript" in re.sub("<style>.*</style>", "", inside)
+    assert re.search(r"form, .*main \{ display: none", inside)
+
+
+def contrast(*colours):
+    """The contrast ratio of two colours, from WCAG 2.2's relative luminance."""
+
+    def luminance(colour):
+        parts = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+        linear = [it / 12.92 if it <= 0.04045 else ((it + 0.055) / 1.055) ** 2.4 for it in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted(map(luminance, colours))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("page", "own"), [(BACKPROP, ["first-path", "second-path"]), (MNIST, ["mark"])]
+)
+def test_text_has_the_contrast_of_wcag_aa(page, own, scheme):
+    blocks = re.findall(r":root \{(.*?)\}", page.read_text(encoding="utf-8"), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6});", "".join(blocks[scheme::2])))
+    inks = ["text", "muted", "accent", "positive", "negative", "wrong", *own]
+    pairs = [(ink, ground) for ink in inks for ground in ("card", "page")]
+    for ink, ground in [*pairs, ("on-accent", "accent")]:
+        assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
+
+
+NAMELESS = """
+const named = (element) => element.getAttribute("aria-label") || element.textContent.trim()
+  || element.labels?.length || element.getAttribute("aria-labelledby")?.split(" ").every(words);
+return all("button, input, [role=img], [role=group], [tabindex], section, output")
+  .filter((element) => !named(element)).map((element) => element.outerHTML);
+"""
+
+
+@both_visited(NAMELESS, backprop=["step=1"], mnist=["pixel=1.0.0.0"])
+def test_whatever_can_be_reached_has_a_name(addresses, seen):
+    assert seen == [[]]
+
+
+# --- The address --------------------------------------------------------------------------
+
+OF_NO_PAGE = ["%E0%A4%A", "toString=1", "weights=1"]
+OF_NO_EXERCISE = [
+    *("eta=abc", "eta=0", "eta", "i1=", "w1=1e999", "weight=w9"),
+    *("step=101", "step=1.5", "steps=0"),
+]
+OF_NO_DIGIT = [
+    *("image=abc", "image=", f"image={'A' * 1045}*", f"image={'A' * 1047}"),
+    *("pixel=99.0.0.0", "pixel=1.0.28.0", "pixel=1.16.0.0", "pixel=-1.0.0.0"),
+    *("pixel=1.0.0", "pixel=a.b.c.d"),
+]
+TOLD = """
+const isDefault = Object.keys(DEFAULTS).every((name) => settings[name] === DEFAULTS[name]);
+return [words("message"), byId("message").hidden, isDefault];
+"""
+
+
+@both_visited(
+    TOLD,
+    backprop=[*(f"step=7&{it}" for it in OF_NO_PAGE + OF_NO_EXERCISE), "step=7"],
+    mnist=[*(f"pixel=5.1.2.3&{it}" for it in OF_NO_PAGE + OF_NO_DIGIT), "pixel=5.1.2.3"],
+)
+def test_a_damaged_address_gives_the_defaults_and_says_so(addresses, seen):
+    *damaged, right = zip(addresses, seen, strict=True)
+    for address, (message, hidden, is_default) in damaged:
+        assert (hidden, is_default) == (False, True), address
+        assert re.search(r"&(\w*)", address)[1] in message
+        assert 0 < len(message) < 200
+        assert "\n" not in message
+    assert right[1] == ["", True, False]
+
+
+KEPT = """
+const changes = "eta" in DEFAULTS
+  ? { eta: 0.123, step: 8, steps: 12, weight: "w7", scale: "log", w3: -1e-7, t2: 1e21 }
+  : { pixel: "10.3.4.5", image: MISTAKES[0].image };
+change(changes);
+await new Promise((resolve) => setTimeout(resolve, 400)); // the address waits for other changes
+const address = location.hash.slice(1);
+const [read, damage] = readAddress(address);
+const names = [...new URLSearchParams(address).keys()];
+const kept = Object.keys(settings).every((name) => read[name] === settings[name]);
+return [kept, damage, names.sort().join() === Object.keys(changes).sort().join()];
+"""
+
+
+@both_visited(KEPT, backprop=["step=1"], mnist=["pixel=1.0.0.0"])
+def test_an_address_brings_back_all_that_was_set_and_holds_nothing_else(addresses, seen):
+    assert seen == [[True, "", True]]
