@@ -2,9 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 
-from tests.browser import BACKPROP, MNIST, text_of, visit
+from tests.browser import BACKPROP, MNIST, image_text, text_of, visit
 
 both = pytest.mark.parametrize("page", [BACKPROP, MNIST], ids=lambda page: page.stem)
 
@@ -21,12 +22,15 @@ def both_visited(look, **addresses):
 
 # --- The file -----------------------------------------------------------------------------
 
+ONE = np.zeros((28, 28), np.uint8)
+ONE[4:24, 12:15] = 255
+
 
 @pytest.mark.parametrize(
     ("page", "address", "shown", "told"),
     [
         (BACKPROP, "eta=2&step=5", "readout", "5 of 100: E_total 0.0"),
-        (MNIST, "pixel=20.7.2.2", "layer-told", "20 of "),
+        (MNIST, f"image={image_text(ONE)}", "answer", "1 "),
     ],
 )
 def test_it_opens_without_a_word_and_asks_for_nothing(page, address, shown, told, browse):
