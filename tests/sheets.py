@@ -19,9 +19,9 @@ STEPS = 12
 LETTERS = {name: xl_col_to_name(place) for place, name in enumerate(COLUMNS, start=1)}
 
 # By column, with names in braces for cells: {dw1} is ∂E/∂w1.
-_TO_O1, _TO_O2 = "({a_o1}-{t1})*{a_o1}*(1-{a_o1})", "({a_o2}-{t2})*{a_o2}*(1-{a_o2})"
-_HIDDEN_1 = f"({_TO_O1}*{{w5}}+{_TO_O2}*{{w7}})*{{a_h1}}*(1-{{a_h1}})"
-_HIDDEN_2 = f"({_TO_O1}*{{w6}}+{_TO_O2}*{{w8}})*{{a_h2}}*(1-{{a_h2}})"
+TO_O1, TO_O2 = "({a_o1}-{t1})*{a_o1}*(1-{a_o1})", "({a_o2}-{t2})*{a_o2}*(1-{a_o2})"
+_HIDDEN_1 = f"({TO_O1}*{{w5}}+{TO_O2}*{{w7}})*{{a_h1}}*(1-{{a_h1}})"
+_HIDDEN_2 = f"({TO_O1}*{{w6}}+{TO_O2}*{{w8}})*{{a_h2}}*(1-{{a_h2}})"
 FORMULAS = {
     "h1": "{w1}*{i1}+{w2}*{i2}", "a_h1": "1/(1+EXP(-{h1}))",
     "h2": "{w3}*{i1}+{w4}*{i2}", "a_h2": "1/(1+EXP(-{h2}))",
@@ -30,8 +30,8 @@ FORMULAS = {
     "E1": "0.5*({t1}-{a_o1})^2", "E2": "0.5*({t2}-{a_o2})^2", "E_total": "{E1}+{E2}",
     "∂E/∂w1": f"{_HIDDEN_1}*{{i1}}", "∂E/∂w2": f"{_HIDDEN_1}*{{i2}}",
     "∂E/∂w3": f"{_HIDDEN_2}*{{i1}}", "∂E/∂w4": f"{_HIDDEN_2}*{{i2}}",
-    "∂E/∂w5": f"{_TO_O1}*{{a_h1}}", "∂E/∂w6": f"{_TO_O1}*{{a_h2}}",
-    "∂E/∂w7": f"{_TO_O2}*{{a_h1}}", "∂E/∂w8": f"{_TO_O2}*{{a_h2}}",
+    "∂E/∂w5": f"{TO_O1}*{{a_h1}}", "∂E/∂w6": f"{TO_O1}*{{a_h2}}",
+    "∂E/∂w7": f"{TO_O2}*{{a_h1}}", "∂E/∂w8": f"{TO_O2}*{{a_h2}}",
 }  # fmt: skip
 # Of the row above, and of the learning rate; {here_dw1} is of the row itself.
 UPDATES = {weight: f"{{{weight}}}-{{eta}}*{{d{weight}}}" for weight in WEIGHTS}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from backprop.network import COLUMNS, WEIGHTS, Problem
 from tests.findings import Found, column_of, differences, findings, slips, wrong_columns
 from tests.sheets import COMMONEST, FORMULAS, Manner, only, renumbered, without
-from tests.test_check import SETTINGS, SLIPS
+from tests.slips import SETTINGS, SLIPS
 
 COMMONLY_WRONG = Found(
     wrong={"∂E/∂w3": (13, "AA5"), "∂E/∂w4": (13, "AB5")}, slips=[("replaced", "a_h1", "a_h2")] * 2

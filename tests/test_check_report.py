@@ -10,7 +10,7 @@ from pathlib import Path
 
 from backprop.network import COLUMNS
 from tests.sheets import COMMONEST, FORMULAS, Manner, only
-from tests.test_check import SLIPS
+from tests.slips import SLIPS
 
 NAMELESS = dict.fromkeys(COLUMNS, "")
 LEADING_BACK = {"ZZ1": ("=$ZZ$2", 1), "ZZ2": ("=$ZZ$1", 1)}

@@ -85,6 +85,13 @@ def test_the_project_does_without_tests_and_results(graph):
     assert set().union(*graph.values()) <= set(graph)
 
 
+def test_no_module_of_tests_is_a_library_of_another():
+    tests = ROOT / "tests"
+    modules = {f"tests.{path.stem}" for path in tests.glob("*.py")}
+    for path in tests.glob("*.py"):
+        assert not [it for it in imported(path, modules) if it.startswith("tests.test_")], path
+
+
 def test_the_root_holds_two_python_files():
     assert {path.name for path in ROOT.glob("*.py")} == {"model.py", "utils.py"}
 
