@@ -102,9 +102,8 @@ def test_large_windows_fit_a_phone_and_see_all_of_the_image_only_where_they_do(
     layers = nn.Conv2d(1, 10, 29, padding=14), nn.Conv2d(10, 10, 8), nn.AvgPool2d(21)
     places = ["pixel=1.0.0.0", "pixel=1.0.13.13", "pixel=2.0.3.3", "pixel=3.3.0.0"]
     visits = [(place, ON_A_PHONE) for place in places]
-    sights = look_around(
-        page_of(Chain(*layers, nn.Flatten()).eval()), visits, "--window-size=500,844"
-    )
+    page = page_of(Chain(*layers, nn.Flatten()).eval())
+    sights = look_around(page, visits, "--window-size=500,844")
     widths, (corner, middle, _, mean), (labels, *_, last_labels) = zip(*sights, strict=True)
     assert widths == (390,) * 4
     assert "29×29" in corner
@@ -434,7 +433,6 @@ def test_browsers_that_are_older_or_falsify_canvases_read_what_is_drawn(has_meth
 
 def test_a_drawing_is_read_over_plain_http_from_another_computer(look_around):
     """Where browsers leave out what they keep for secure contexts, such as getCoalescedEvents."""
-
     servers = []
 
     def address(page):

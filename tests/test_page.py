@@ -292,7 +292,7 @@ return {json.dumps([*WRONG, *(("w5", text) for text in TYPED)])}.map(([id, text]
 
 @visit(["step=2"], ENTRIES)
 def test_numbers_are_read_as_people_write_them_and_others_marked_where_they_stand(seen):
-    ((*told,),) = seen
+    (told,) = seen
     assert told[: len(WRONG)] == [["kept", True, "true", True, "false", False]] * len(WRONG)
     right = [[value, False, "false", False, "false", False] for value in TYPED.values()]
     assert told[len(WRONG) :] == right
