@@ -13,7 +13,8 @@ from pathlib import Path
 import openpyxl
 from PIL import Image, ImageChops, ImageOps
 
-from backprop.marks import RATE_CELL, SAME
+from backprop.check.answers import GIVEN
+from backprop.marks import RATE_CELL
 from backprop.network import WEIGHTS
 from backprop.sheet import cell, formulas
 from common import write_whole
@@ -36,7 +37,7 @@ def fill_in(path: Path) -> None:
             if step > 0 or column not in WEIGHTS:
                 sheet[cell(column, step)] = f"={text}"
         if step > 0:
-            for column in SAME:
+            for column in GIVEN:
                 sheet[cell(column, step)] = f"={cell(column, step - 1)}"
     workbook.save(path)
 
@@ -47,8 +48,9 @@ def main() -> None:
         sys.exit(f"cannot draw the exercise without {' and '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:
         fill_in(Path(folder) / "exercise.xlsx")
+        profile = f"-env:UserInstallation={Path(folder).as_uri()}/profile"
         for command in (
-            ["soffice", "--headless", "--convert-to", "pdf", "exercise.xlsx"],
+            ["soffice", profile, "--headless", "--convert-to", "pdf", "exercise.xlsx"],
             ["pdftoppm", "-r", str(DOTS), "-f", "1", "-singlefile", "-png", "exercise.pdf", "page"],
         ):
             subprocess.run(command, cwd=folder, check=True, capture_output=True)

@@ -99,7 +99,7 @@ SLIPS = {
     ],
     "other formula": [
         ("h2", "G13*C13+H13", "E13*C13+F13", "this is the formula of h1"),
-        ("∂E/∂w8", "L13", "J13", "this is the formula of ∂E/∂w7"),
+        ("∂E/∂w1", BACK_1, BACK_2, "this is the formula of ∂E/∂w3"),
         ("w3", "-$B$6*Z13", "", "the weight is not updated"),
     ],
 }  # fmt: skip
