@@ -160,7 +160,8 @@ class LaTeX(Expression):
         name = name.removesuffix("_total")  # ∂E/∂w is its derivative, and has no "total" either
         letter = cls.LETTER % cls.GREEK.get(name[0], name[0])
         index = (
-            (cls.COUNT if it.isdigit() else cls.INDEX) % it for it in name[1:].removeprefix("_")
+            (cls.COUNT if letter.isdigit() else cls.INDEX) % letter
+            for letter in name[1:].removeprefix("_")
         )
         return cls.SUBSCRIPT % (letter, "".join(index)) if name[1:] else letter
 

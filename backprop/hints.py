@@ -134,7 +134,7 @@ def _likely(column: str, start: int, count: int) -> str:
     place = f"ADDRESS(ROW({top})+{first}-1,COLUMN({top}),4)"
     if count == 0:
         return f'=IF({first}="","",{place}&": not as in the row above")'
-    tried, names = (f"{it}{start}:{it}{start + count - 1}" for it in (FITS, SLIP))
+    tried, names = (f"{letter}{start}:{letter}{start + count - 1}" for letter in (FITS, SLIP))
     found = f"MATCH(1,{tried},0)"
     more = f"INDEX({tried},{found}+1):{FITS}{start + count - 1}"
     second = f'IF(COUNTIF({tried},1)>1," or "&INDEX({names},{found}+MATCH(1,{more},0)),"")'
@@ -158,8 +158,10 @@ def usual_slips(column: str) -> tuple[Change, ...]:
     if column in GIVEN:
         return ()
     right = right_tree(column)
-    others = [Symbol(it, -1 if column in WEIGHTS else 0) for it in COLUMNS]
-    own = [it for it in others if it in set(leaves(right))]  # more often confused than the rest
+    others = [Symbol(other, -1 if column in WEIGHTS else 0) for other in COLUMNS]
+    own = [
+        symbol for symbol in others if symbol in set(leaves(right))
+    ]  # more often confused than the rest
     slips = *replaced(right, own), *replaced(right, others), *structural(column, frozenset())
     found: dict[bytes, Change] = {}
     for slip, tree in slips:

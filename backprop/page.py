@@ -51,7 +51,7 @@ def write_page(
     parts = {"formulas": formulas_script(problem, learning_rates, steps)}
     _, errors = derivation(MathML)[1]
     rules = (sigmoid_rule(MathML), *errors, update_rule(MathML))
-    parts["rules"] = "".join(f"    <span><math>{''.join(it)}</math></span>\n" for it in rules)
+    parts["rules"] = "".join(f"    <span><math>{''.join(rule)}</math></span>\n" for rule in rules)
     assemble(path, TEMPLATE, parts)
 
 

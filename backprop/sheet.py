@@ -87,8 +87,10 @@ def formulas(step: int, rate: str) -> dict[str, str]:
     Args:
         rate: the cell of the learning rate; the weights are updated from the row above.
     """
-    above, row = (named({it: cell(it, each) for it in COLUMNS}) for each in (step - 1, step))
-    weights = {it: updated(it, above, Expression(rate)).text for it in WEIGHTS}
+    above, row = (
+        named({column: cell(column, each) for column in COLUMNS}) for each in (step - 1, step)
+    )
+    weights = {weight: updated(weight, above, Expression(rate)).text for weight in WEIGHTS}
     return weights | {column: formula(row).text for column, formula in FORMULAS.items()}
 
 

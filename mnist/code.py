@@ -82,7 +82,9 @@ def own_modules() -> list[ModuleType]:
 def _is_own(place: str) -> bool:
     path = Path(place).resolve()
     # An environment may lie within the project, or the project within an environment.
-    environments = [it for it in map(Path, {sys.prefix, sys.base_prefix}) if ROOT in it.parents]
+    environments = [
+        path for path in map(Path, {sys.prefix, sys.base_prefix}) if ROOT in path.parents
+    ]
     if "site-packages" in path.parts or any(map(path.is_relative_to, environments)):
         return False
     tools = [(tool,) for tool in TOOLS]
@@ -182,7 +184,7 @@ _DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def _calls(node: ast.AST, name: str) -> bool:
     """Whether a function or method of this name is called within a statement."""
     calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
-    return any(name == getattr(it, "attr", getattr(it, "id", "")) for it in calls)
+    return any(name == getattr(call, "attr", getattr(call, "id", "")) for call in calls)
 
 
 def statements(cell: str) -> list[ast.stmt]:
@@ -353,7 +355,7 @@ def _described(value: Any, known: dict[int, tuple[Any, str]]) -> str:
 
 def _content(value: Any, describe: Callable[[Any], str]) -> str:
     def each(values: Iterable[Any]) -> list[str]:
-        return [describe(it) for it in values]
+        return [describe(value) for value in values]
 
     if isinstance(value, Tensor):
         content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
@@ -384,7 +386,7 @@ def _content(value: Any, describe: Callable[[Any], str]) -> str:
     held = {**getattr(value, "__dict__", {})}
     for kind in type(value).__mro__:
         slots = getattr(kind, "__slots__", ())
-        held |= {it: getattr(value, it) for it in slots if hasattr(value, it)}
+        held |= {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)}
     if isinstance(value, Dataset):
         held.pop("root", None)  # where it is kept
     plain = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value)) if not held else ""

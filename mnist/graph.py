@@ -138,15 +138,17 @@ def shapes_of_calls(
     exported: torch.export.ExportedProgram,
 ) -> dict[tuple[str, str], tuple[int, ...]]:
     """The shape of what each module that the network itself calls gives, as in `Layer.call`."""
-    nodes = [it for it in exported.graph.nodes if it.meta.get("val") is not None]
+    nodes = [node for node in exported.graph.nodes if node.meta.get("val") is not None]
     return {
-        _named(it)["call"]: tuple(_example(it).shape) for it in nodes if it.op == "call_function"
+        _named(node)["call"]: tuple(_example(node).shape)
+        for node in nodes
+        if node.op == "call_function"
     }
 
 
 def _given(exported: torch.export.ExportedProgram, node: fx.Node) -> Any:
     """Weights, a constant, or the image."""
-    (spec,) = [it for it in exported.graph_signature.input_specs if it.arg.name == node.name]
+    (spec,) = [spec for spec in exported.graph_signature.input_specs if spec.arg.name == node.name]
     if spec.kind == InputKind.USER_INPUT:
         return Value(0, tuple(_example(node).shape))
     held = {**exported.state_dict, **exported.constants}
@@ -166,7 +168,7 @@ def _example(node: fx.Node) -> Tensor:
 def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) -> Any:
     """Compute a node that does not depend on the image, or add the layer that it is."""
     args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-    if not any(isinstance(values[it], Value) for it in node.all_input_nodes):
+    if not any(isinstance(values[source], Value) for source in node.all_input_nodes):
         return node.target(*args, **kwargs)
     if not isinstance(node.target, torch._ops.OpOverload):  # one of several results
         results, number = args
@@ -177,8 +179,8 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
         raise UnknownOperation(f"{_name(node)} to numbers of another type")
     if _name(node) in SAME:
         return args[0]
-    names = [it.name for it in node.target._schema.arguments]
-    defaults = {it.name: it.default_value for it in node.target._schema.arguments}
+    names = [argument.name for argument in node.target._schema.arguments]
+    defaults = {argument.name: argument.default_value for argument in node.target._schema.arguments}
     given = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
     try:
         if _name(node) in REORDERING:
@@ -194,7 +196,7 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
     results = []
     for result in made:
         if isinstance(result, Layer):
-            if not all(isinstance(it, Tensor) for it in result.weights.values()):
+            if not all(isinstance(weight, Tensor) for weight in result.weights.values()):
                 raise UnknownOperation(f"{_name(node)} with weights from the image")
             layers.append(replace(result, **_named(node)))
             result = Value(len(layers) - 1, result.shape)
@@ -228,12 +230,14 @@ def _needed(layers: list[Layer], last: int) -> list[Layer]:
     needed = {0, last}
     for index in range(last, 0, -1):
         if index in needed:
-            needed |= {it.layer for it in layers[index].inputs}
+            needed |= {source.layer for source in layers[index].inputs}
     numbers = {index: number for number, index in enumerate(sorted(needed))}
     return [
         replace(
             layers[index],
-            inputs=tuple(replace(it, layer=numbers[it.layer]) for it in layers[index].inputs),
+            inputs=tuple(
+                replace(source, layer=numbers[source.layer]) for source in layers[index].inputs
+            ),
         )
         for index in numbers
     ]
@@ -362,7 +366,7 @@ POOLS = {
 
 
 def _pool(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    given = next(it for it in a.values() if isinstance(it, Value))
+    given = next(value for value in a.values() if isinstance(value, Value))
     if len(given.shape) != 4:
         raise UnknownOperation(f"{POOLS[name]} of other than four dimensions")
     if a.get("divisor_override"):
@@ -416,7 +420,7 @@ def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
         raise UnknownOperation(f"{name} of two numbers")
     dimensions = a.get("dim") if a.get("dim") not in (None, []) else range(count)
     dimensions = [dimensions] if isinstance(dimensions, int) else dimensions
-    reduced = sorted(it % count for it in dimensions)
+    reduced = sorted(dimension % count for dimension in dimensions)
     if name == "mean" and reduced == [2, 3] and count == 4:  # as a pooling over whole maps
         sizes = {"kernel": list(given.shape[2:]), "stride": [1, 1], "padding": [0, 0]}
         numbers = {**sizes, "dilation": [1, 1], "countPadding": False}
@@ -475,9 +479,9 @@ PIXELWISE = {
 def _pixelwise(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     kind, *arguments = PIXELWISE[name]
     given = a["self"]
-    fixed = [a[it].item() if isinstance(a[it], Tensor) else a[it] for it in arguments]
+    fixed = [a[name].item() if isinstance(a[name], Tensor) else a[name] for name in arguments]
     numbers = {"function": name, "arguments": fixed}
-    if not isinstance(given, Value) or any(isinstance(it, Value) for it in fixed):
+    if not isinstance(given, Value) or any(isinstance(value, Value) for value in fixed):
         raise UnknownOperation(f"{name} of two numbers")
     return Layer("pixelwise", kind, (_of(given, _same(given)),), shape, numbers)
 
@@ -510,7 +514,7 @@ def _arithmetic(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     numbers = {
         "function": name,
         "shapes": shapes,
-        "dynamic": [isinstance(it, Value) for it in (one, other)],
+        "dynamic": [isinstance(operand, Value) for operand in (one, other)],
     }
     return Layer("arithmetic", ARITHMETIC[name], tuple(inputs), shape, numbers, constant)
 
@@ -561,12 +565,12 @@ def _reordered(operation: Callable, a: dict[str, Any], layers: list[Layer]) -> l
 
     def places(value: Any) -> Any:
         if isinstance(value, list):
-            return [places(it) for it in value]
+            return [places(part) for part in value]
         if isinstance(value, Tensor) and value.is_floating_point():  # else they are places already
             value = _value(value, layers)
         if not isinstance(value, Value):
             return value
-        before = sum(prod(it.shape) for it in sources)
+        before = sum(prod(source.shape) for source in sources)
         sources.append(value)
         numbers = torch.arange(before, before + prod(value.shape), dtype=torch.float64)
         return numbers.view(value.shape)
@@ -579,8 +583,8 @@ def _reordered(operation: Callable, a: dict[str, Any], layers: list[Layer]) -> l
     if "pad" in given:
         fill, given["value"] = given["value"], -1.0
     results = operation(**given)
-    inputs = tuple(Input(it.layer, it.shape) for it in sources)
-    unchanged = list(range(sum(prod(it.shape) for it in sources)))
+    inputs = tuple(Input(source.layer, source.shape) for source in sources)
+    unchanged = list(range(sum(prod(source.shape) for source in sources)))
     made = []
     for result in [results] if isinstance(results, Tensor) else results:
         order, shape = result.long().flatten().tolist(), tuple(result.shape)
@@ -656,7 +660,7 @@ def _range(reach: Range | None, side: int, box: Box, shape: tuple[int, ...]) -> 
     """
     if reach is None:
         return 0, side - 1
-    first, last = (min(max(it, 0), shape[reach.dimension] - 1) for it in box[reach.dimension])
+    first, last = (min(max(place, 0), shape[reach.dimension] - 1) for place in box[reach.dimension])
 
     def seen(place: int) -> range:
         start = place // reach.group * reach.step + reach.offset
@@ -664,8 +668,10 @@ def _range(reach: Range | None, side: int, box: Box, shape: tuple[int, ...]) -> 
 
     def ends(places: range) -> tuple[int, int]:
         """The ends of what the first of some places sees that sees anything."""
-        inside = ([it for it in seen(place) if 0 <= it < side] for place in places)
-        return next(((it[0], it[-1]) for it in inside if it), (0, side - 1))
+        inside = (
+            [position for position in seen(place) if 0 <= position < side] for place in places
+        )
+        return next(((run[0], run[-1]) for run in inside if run), (0, side - 1))
 
     start, end = seen(box[reach.dimension][0])[0], seen(box[reach.dimension][1])[-1]
     lowest, _ = ends(range(first, last + 1))
@@ -682,4 +688,4 @@ def _places(box: Box, shape: tuple[int, ...]) -> Tensor:
 def _around(places: Tensor, shape: tuple[int, ...]) -> Box:
     """The box around numbered places."""
     along = torch.unravel_index(places, shape)
-    return tuple((int(it.min()), int(it.max())) for it in along)
+    return tuple((int(places.min()), int(places.max())) for places in along)

@@ -59,7 +59,7 @@ def save_history(history: list[Epoch], path: Path) -> None:
 
 def read_history(path: str | Path) -> list[Epoch]:
     """Read a history that `save_history` wrote."""
-    known = [it.name for it in fields(Epoch) if it.name != "more"]
+    known = [field.name for field in fields(Epoch) if field.name != "more"]
     with open(path, newline="", encoding="utf-8") as file:
         rows = [
             {name: float(value) for name, value in row.items() if value}
@@ -99,7 +99,7 @@ class StoredRun(NamedTuple):
         changed = [f"{name} {_shown(old)} → {_shown(it)}" for name, old, it in pairs if old != it]
         changed += code.differences(self.code, new.code)
         objects = self.objects.keys() | new.objects.keys()
-        other = {it for it in objects if self.objects.get(it) != new.objects.get(it)}
+        other = {name for name in objects if self.objects.get(name) != new.objects.get(name)}
         if "the random numbers" in other:  # by a look, or without a seed: so weights differ too
             other -= {"the random numbers", "the starting weights"}
         return changed or sorted(other)
@@ -135,15 +135,17 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
 
     One whose files were changed so that they cannot be read is named and left out.
     """
-    files = [it for it in Path(output_dir).glob("*/settings.json") if it.parent.name.isdecimal()]
+    files = [
+        path for path in Path(output_dir).glob("*/settings.json") if path.parent.name.isdecimal()
+    ]
     runs = []
     for file in sorted(files, key=lambda file: int(file.parent.name)):
         folder, history = file.parent, file.parent / "history.csv"
         try:
             content = json.loads(file.read_bytes(), parse_constant=str)
             texts = {
-                it.relative_to(folder / "code").as_posix(): it.read_text(encoding="utf-8")
-                for it in sorted((folder / "code").rglob("*.py"))
+                path.relative_to(folder / "code").as_posix(): path.read_text(encoding="utf-8")
+                for path in sorted((folder / "code").rglob("*.py"))
             }
             rows = read_history(history) if history.exists() else []
             settings, objects = dict(content["settings"]), dict(content["objects"])

@@ -116,7 +116,9 @@ def find_digit(photo: Image.Image) -> Found:
     seen: list[Mark] = []
     for _ in range(ROUNDS):
         threshold = max(least, FAINTEST * np.max(contrasts))
-        labels = [label(_without_lines(it > threshold), connectivity=2) for it in contrasts]
+        labels = [
+            label(_without_lines(contrast > threshold), connectivity=2) for contrast in contrasts
+        ]
         marks = [
             mark
             for light in (False, True)
@@ -124,16 +126,15 @@ def find_digit(photo: Image.Image) -> Found:
         ]
         strokes = _strokes([mark for mark in marks if mark.height >= LOWEST])
         main = max(strokes, key=lambda mark: mark.height * (1 - mark.rim), default=None)
-        sheet = _sheet_of(main, marks)
-        if sheet and min(sheet.height, sheet.width) > 4 * LOWEST:
+        if sheet := _sheet_of(main, marks):
             return _on_sheet(photo, sheet)
         if main:
-            if not _stands_out(main, contrasts[main.light], labels[main.light]):
+            here = contrasts[main.light], labels[main.light]
+            if not _stands_out(main, *here):
                 break
             digit, parts, others = _grouped(main, marks)
-            ink = _ink(labels[main.light], contrasts[main.light], parts)
             box = digit.left, digit.top, digit.right, digit.bottom
-            return Found(ink, box, _warning(digit, others, photo.size))
+            return Found(_ink(parts, *here), box, _warning(digit, others, photo.size))
         seen += marks
         # What is no digit may hide a fainter one: a dark table, a pencil's digit.
         strong = [mark for mark in marks if mark.contrast > 1.5 * threshold]
@@ -156,6 +157,7 @@ def _sheet_of(main: Mark | None, marks: list[Mark]) -> Mark | None:
         mark
         for mark in marks
         if mark.rim == 0
+        and min(mark.height, mark.width) > 4 * LOWEST
         and mark.area > SOLID * mark.height * mark.width
         and (mark.holds(main) if main else mark.fill > PAPER)
     ]
@@ -195,7 +197,7 @@ def _grouped(main: Mark, marks: list[Mark]) -> tuple[Mark, list[Mark], list[Mark
     return digit, parts, others
 
 
-def _ink(labels: np.ndarray, contrast: np.ndarray, parts: list[Mark]) -> np.ndarray:
+def _ink(parts: list[Mark], contrast: np.ndarray, labels: np.ndarray) -> np.ndarray:
     taken = np.isin(labels, [part.number for part in parts])
     # The outline is fainter than the rest of a line, and so below the threshold.
     height = max(part.bottom for part in parts) - min(part.top for part in parts)
@@ -276,18 +278,25 @@ def _marks(labels: np.ndarray, contrast: np.ndarray, light: bool) -> list[Mark]:
     rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     on_rim = np.bincount(rim, minlength=labels.max() + 1) / len(rim)
     return [
-        Mark(light, it.label, *it.bbox, it.area, it.intensity_mean, on_rim[it.label])
-        for it in regionprops(labels, contrast)
-        if it.area > LOWEST
+        Mark(
+            light,
+            region.label,
+            *region.bbox,
+            region.area,
+            region.intensity_mean,
+            on_rim[region.label],
+        )
+        for region in regionprops(labels, contrast)
+        if region.area > LOWEST
     ]
 
 
 def _strokes(marks: list[Mark]) -> list[Mark]:
     """Leave those that may be a digit's main part."""
     marks = [
-        it
-        for it in marks
-        if it.fill < FULLEST and it.height > FLATTEST * it.width and it.rim < ALONG
+        mark
+        for mark in marks
+        if mark.fill < FULLEST and mark.height > FLATTEST * mark.width and mark.rim < ALONG
     ]
     inner = [mark for mark in marks if mark.rim == 0] or marks
     strongest = max((mark.contrast for mark in inner), default=0)

@@ -45,7 +45,7 @@ def write_page(
     compared = data[list(range(min(len(data.images), COMPARED)))][0].cpu()
     grey = greys(data, compared)
     layers = exported_layers(model, compared)
-    weights = [grey, *(it for layer in layers for it in numbers_of(layer).values())]
+    weights = [grey, *(numbers for layer in layers for numbers in numbers_of(layer).values())]
     answers = log_probabilities.argmax(dim=1)
     examples = [int((data.labels == digit).nonzero()[0]) for digit in data.labels.unique()]
     wrong = misread(data.labels.cpu(), log_probabilities)
@@ -125,7 +125,7 @@ def described(layers: Sequence[Layer]) -> list[dict[str, Any]]:
             "block": layer.block,
             "label": "" if layer.label.isdecimal() else layer.label,
             "shape": layer.shape,
-            "inputs": [_source(it, layers) for it in layer.inputs],
+            "inputs": [_source(source, layers) for source in layer.inputs],
             "weights": {name: it.numel() for name, it in numbers_of(layer).items()},
             **({"ofDigits": True} if number in of_digits else {}),
             **layer.numbers,
@@ -156,7 +156,7 @@ def _of_digits(layers: Sequence[Layer]) -> set[int]:
             continue
         found.add(number)
         if layers[number].operation not in ("convolution", "linear", "order"):
-            left += [it.layer for it in layers[number].inputs]
+            left += [source.layer for source in layers[number].inputs]
     return found
 
 

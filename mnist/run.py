@@ -226,7 +226,7 @@ class Run:
                 loss falls; says at which rate, and what to lower.
         """
         seconds = time.perf_counter() - self.began
-        if taken := more.keys() & {it.name for it in fields(Epoch)}:
+        if taken := more.keys() & {field.name for field in fields(Epoch)}:
             raise UserError(f"{', '.join(taken)} is a column already: take another name")
         numbers = (float(value) for value in (self.learning_rate, *trained, *tested, seconds))
         own = {name: float(value) for name, value in more.items()}
@@ -319,7 +319,7 @@ class Run:
 
     def _remember_start(self) -> None:
         kept = {"the network", "the training data", "the test data"}  # which no training changes
-        _starts[self.model] = {it: self.start[it] for it in self.start.keys() - kept}
+        _starts[self.model] = {name: self.start[name] for name in self.start.keys() - kept}
 
     def _random_numbers(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], None]]]:
         """How to take and put back the state of each source of random numbers."""
@@ -379,7 +379,9 @@ def _begin(output_dir: Path, run: StoredRun) -> Path:
     """Make the next folder, with what the run begins with already in it."""
     prepared = output_dir / f".new-{time.time_ns()}"
     write_start(prepared, run)
-    number = max((int(it.name) for it in output_dir.iterdir() if it.name.isdecimal()), default=0)
+    number = max(
+        (int(folder.name) for folder in output_dir.iterdir() if folder.name.isdecimal()), default=0
+    )
     while True:
         number += 1
         folder = output_dir / str(number)

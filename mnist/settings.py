@@ -96,7 +96,9 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     for name in names:
         if name not in _RULES:
             # Of a short form such as "lr", the setting with these initials is the nearest.
-            initials = {"".join(re.findall(r"(?:^|_)(.)", it)): it for it in _RULES if "_" in it}
+            initials = {
+                "".join(re.findall(r"(?:^|_)(.)", name)): name for name in _RULES if "_" in name
+            }
             (near,) = difflib.get_close_matches(name, [*_RULES, *initials], 1) or [""]
             near = initials.get(near, near)
             advice = f"did you mean {near}?" if near else f"there are {', '.join(_RULES)}"

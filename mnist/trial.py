@@ -114,7 +114,11 @@ def _runs(model: nn.Module, side: int, images: Tensor) -> bool:
 def _place(error: Exception) -> str:
     """Say at which line of the learner's own code an error came up."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [it for it in frames if "site-packages" not in it.filename and it.filename != __file__]
+    own = [
+        frame
+        for frame in frames
+        if "site-packages" not in frame.filename and frame.filename != __file__
+    ]
     if not own:
         return ""
     return f", at {Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}"

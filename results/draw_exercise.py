@@ -43,7 +43,7 @@ def fill_in(path: Path) -> None:
 
 
 def main() -> None:
-    missing = [it for it in ("soffice", "pdftoppm") if shutil.which(it) is None]
+    missing = [program for program in ("soffice", "pdftoppm") if shutil.which(program) is None]
     if missing:
         sys.exit(f"cannot draw the exercise without {' and '.join(missing)}")
     with tempfile.TemporaryDirectory() as folder:

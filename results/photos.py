@@ -333,7 +333,7 @@ def count(index: int) -> dict[str, int]:
     chosen = list(digits(index))
     with tempfile.TemporaryDirectory() as folder:
         return {
-            kind: sum(is_read(model, *it) for it in take(kind, chosen, Path(folder)))
+            kind: sum(is_read(model, *photo) for photo in take(kind, chosen, Path(folder)))
             for kind in tqdm(KINDS, unit=" kinds")
         }
 

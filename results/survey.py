@@ -86,8 +86,8 @@ def verdicts(rows: list[dict[str, str]]) -> dict[str, set[str]]:
     for row in rows:
         of_file[row["file"]].add(row["verdict"])
     order = (WRONG, UNREADABLE, INCOMPLETE, RIGHT)
-    worst = {file: next(it for it in order if it in them) for file, them in of_file.items()}
-    return {it: {file for file in worst if worst[file] == it} for it in order}
+    worst = {file: min(found, key=order.index) for file, found in of_file.items()}
+    return {verdict: {file for file in worst if worst[file] == verdict} for verdict in order}
 
 
 def distinct(rows: list[dict[str, str]], files: set[str]) -> int:

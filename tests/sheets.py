@@ -144,7 +144,7 @@ def _write_table(sheet, manner):
     row, cells = _Row(texts, given), {}
     for line in range(first, first + manner.steps + manner.repeats + 1):
         if first < line <= first + manner.steps:
-            row = _Row(texts, given | {it: row.value(it) for it in WEIGHTS})
+            row = _Row(texts, given | {weight: row.value(weight) for weight in WEIGHTS})
         above = cells | {"eta": manner.rate}
         cells = {name: xl_rowcol_to_cell(line, it) for name, it in place.items()} | manner.once
         above |= {f"here_{name}": it for name, it in cells.items()}

@@ -106,7 +106,10 @@ def test_every_slip_of_a_formula_has_words():
 
 # --- Every kind of change, at random places -----------------------------------------------
 
-CELLS = {False: COLUMNS[:23], True: [*WEIGHTS, *(f"d{it}" for it in WEIGHTS)]}  # of updates: True
+CELLS = {
+    False: COLUMNS[:23],
+    True: [*WEIGHTS, *(f"d{weight}" for weight in WEIGHTS)],
+}  # of updates: True
 FACTOR = r"({\w+}|[01][.\d]*)"
 # By kind, what is changed and what may come instead; None for any other cell.
 CHANGES = {

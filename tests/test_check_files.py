@@ -123,7 +123,7 @@ def test_marked_copies(folder, tmp_path, check):
     book = openpyxl.load_workbook(marked / "team" / "bob.xlsx")
     for sheet, table in zip(book.worksheets, findings(bob).tables, strict=True):
         cells = [cell for row in sheet.iter_rows() for cell in row]
-        coloured = {it.coordinate for it in cells if it.fill.fill_type == "solid"}
+        coloured = {cell.coordinate for cell in cells if cell.fill.fill_type == "solid"}
         assert coloured == {f"{letters}{row}" for letters in ("AA", "AB") for row in range(5, 18)}
         note = sheet["AA5"].comment.text
         assert "=((S5-B5)*S5*(1-S5)*O5+(U5-C5)*U5*(1-U5)*Q5)*M5*(1-M5)*D5" in note
@@ -271,7 +271,7 @@ def test_a_killed_process_loses_no_other_result(folder, monkeypatch):
     monkeypatch.setattr(command, "check_workbook", killed)
     names = ["ada.xlsx", "team/bob.xlsx", "eve.xlsx", "zoe.xlsx"]
     found = list(command.check_files([folder / name for name in names], Asked()))
-    ada, bob, eve, zoe = (it.reason for it in found)
+    ada, bob, eve, zoe = (path.reason for path in found)
     assert [ada, eve, zoe] == ["checked ada.xlsx", "checked eve.xlsx", "checked zoe.xlsx"]
     assert bob not in ("", "checked bob.xlsx")
 

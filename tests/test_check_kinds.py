@@ -251,7 +251,7 @@ def test_a_column_is_known_by_its_usual_names(column, header):
 
 # --- All together -------------------------------------------------------------------------
 
-HEADERS = {it: [it, *SPELLINGS.get(it, [it.upper()])] for it in COLUMNS}
+HEADERS = {column: [column, *SPELLINGS.get(column, [column.upper()])] for column in COLUMNS}
 numbers = st.floats(0.05, 2) | st.floats(-2, -0.05)
 problems = st.builds(
     Problem, *(st.tuples(*[numbers] * many) for many in (2, 2, 8))
@@ -260,7 +260,9 @@ manners = {
     "digits": st.sampled_from([None, 6, 10]),
     "gap": st.integers(0, 3),
     "order": st.sampled_from([COLUMNS, COLUMNS[::-1], COLUMNS[9:] + COLUMNS[:9]]),
-    "headers": st.fixed_dictionaries({it: st.sampled_from(HEADERS[it]) for it in COLUMNS}),
+    "headers": st.fixed_dictionaries(
+        {column: st.sampled_from(HEADERS[column]) for column in COLUMNS}
+    ),
 }
 
 

@@ -53,8 +53,8 @@ def right_tree(column: str, lacking: frozenset[str] = frozenset()) -> Tree:
 def placeholders(column: str, lacking: frozenset[str]) -> str:
     """Write the right formula of a column with names of cells that `placed` understands."""
     side = "B" if column in WEIGHTS else "A"
-    known = [it for it in COLUMNS if it not in lacking or it not in FORMULAS]
-    return right_text(column, {it: f"{side}{COLUMNS.index(it)}" for it in known}, "C1")
+    known = [column for column in COLUMNS if column not in lacking or column not in FORMULAS]
+    return right_text(column, {column: f"{side}{COLUMNS.index(column)}" for column in known}, "C1")
 
 
 def placed(name: str) -> Symbol:
@@ -71,7 +71,9 @@ def _sources(column: str) -> frozenset[str]:
 
 def is_circular(column: str, tree: Tree) -> bool:
     """Tell whether a formula names its own cell, or one of its row that is computed from it."""
-    return any(it.below == 0 and column in _sources(it.column) for it in symbols(tree) - {ETA})
+    return any(
+        symbol.below == 0 and column in _sources(symbol.column) for symbol in symbols(tree) - {ETA}
+    )
 
 
 # --- At made-up rows ----------------------------------------------------------------------
@@ -100,7 +102,9 @@ def made_up_row(below: int, kept: Kept) -> dict[str, np.ndarray]:
 @functools.lru_cache(maxsize=10_000)
 def outcome(tree: Tree, kept: Kept = NOTHING, eta: float | None = None) -> np.ndarray:
     """Compute a tree at the made-up rows; shape (POINTS,)."""
-    numbers = {it: made_up_row(it.below, kept)[it.column] for it in symbols(tree) - {ETA}}
+    numbers = {
+        symbol: made_up_row(symbol.below, kept)[symbol.column] for symbol in symbols(tree) - {ETA}
+    }
     numbers[ETA] = np.nan if eta is None else eta
     with np.errstate(all="ignore"):
         return np.broadcast_to(evaluate(tree, numbers), POINTS)

@@ -86,8 +86,8 @@ class Book:
         """Give the saved numbers of so many cells below one another, NaN where there is none."""
         key = sheet, column, line, count
         if key not in self._numbers:
-            cells = [(sheet, it, column) for it in range(line, line + count)]
-            self._numbers[key] = np.array([self.number(it) for it in cells], float)
+            cells = [(sheet, row, column) for row in range(line, line + count)]
+            self._numbers[key] = np.array([self.number(cell) for cell in cells], float)
         return self._numbers[key]
 
     def has_comma(self, cell: Cell) -> bool:
@@ -214,13 +214,15 @@ def _local(name: str) -> str:
 
 
 def _parts(element: Element, name: str) -> list[Element]:
-    return [it for it in element if _local(it.tag) == name]
+    return [child for child in element if _local(child.tag) == name]
 
 
 def _text(element: Element) -> str:
     """Give the text of a string, in one or several runs, without its reading aid."""
     runs = [element, *_parts(element, "r")]
-    return "".join(it.text or "" for run in runs for it in _parts(run, "t")).replace("x005F_", "")
+    return "".join(part.text or "" for run in runs for part in _parts(run, "t")).replace(
+        "x005F_", ""
+    )
 
 
 # --- The cells ----------------------------------------------------------------------------
@@ -273,14 +275,14 @@ def _read_sheet(package: _Package, part: str, title: str, strings: list[str], bo
             first=top - 1 + int(table.get("headerRowCount", 1)),
             last=bottom - 1 - int(table.get("totalsRowCount", 0)),
             left=left - 1,
-            headers=tuple(it.get("name") for it in columns),
+            headers=tuple(column.get("name") for column in columns),
         )
 
 
 def _read_cell(
     element: Element, here: Cell, strings: list[str], shared: dict[str, Formula], book: Book
 ) -> None:
-    parts = {_local(it.tag): it for it in element}
+    parts = {_local(child.tag): child for child in element}
     value = _value(element.get("t", "n"), parts, strings)
     if value is not None and (not isinstance(value, str) or value.strip()):
         book.values[here] = value

@@ -122,11 +122,11 @@ def find_workbooks(paths: Sequence[Path], leave_out: Path | None = None) -> dict
         found += inside
     try:
         folder = os.path.commonpath(
-            [os.path.abspath(it if it.is_dir() else it.parent) for it in paths]
+            [os.path.abspath(path if path.is_dir() else path.parent) for path in paths]
         )
     except ValueError:
         raise UserError("the files lie on different drives: check one drive at a time") from None
-    return {Path(os.path.relpath(it, folder)).as_posix(): it for it in found}
+    return {Path(os.path.relpath(path, folder)).as_posix(): path for path in found}
 
 
 def check_files(paths: Sequence[Path], asked: Asked) -> Iterator[FileReport]:

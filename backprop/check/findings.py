@@ -89,8 +89,8 @@ class TableReport:
     def columns(self) -> dict[str, list[Finding]]:
         """Give the wrong cells by column."""
         found: dict[str, list[Finding]] = defaultdict(list)
-        for it in self.wrong:
-            found[it.column].append(it)
+        for finding in self.wrong:
+            found[finding.column].append(finding)
         return found
 
 
@@ -108,7 +108,7 @@ class FileReport:
         if self.reason:
             return UNREADABLE
         verdicts = {table.verdict for table in self.tables} | {INCOMPLETE for _ in self.gaps}
-        return next(it for it in (WRONG, INCOMPLETE, RIGHT) if it in verdicts)
+        return next(verdict for verdict in (WRONG, INCOMPLETE, RIGHT) if verdict in verdicts)
 
 
 def check_workbook(path: Path, asked: Asked) -> FileReport:
@@ -135,7 +135,7 @@ def _check(book: Book, asked: Asked) -> FileReport:
         for header, it in zip(headers, rows, strict=True)
     ]  # fmt: skip
     reports = [_report(*them, asked) for them in judged if not isinstance(them, str)]
-    if any(it.judged for it in reports):
+    if any(report.judged for report in reports):
         tables = [them if isinstance(them, str) else them[0] for them in judged]
         return FileReport(tuple(reports), tuple(find_gaps(formulas, headers, tables)))
     fullest = max(range(len(headers)), key=lambda it: len(headers[it].places))
@@ -150,7 +150,7 @@ def _end_above(header: Header, headers: Sequence[Header], rows: Sequence[Rows | 
     """Give the line below the last table that stands above a header."""
     found = zip(headers, rows, strict=True)
     same = [it for other, it in found if other.sheet == header.sheet and not isinstance(it, str)]
-    ends = [it.first + it.lines for it in same]
+    ends = [table.first + table.lines for table in same]
     return max((end for end in ends if end <= header.line), default=0)
 
 
@@ -160,21 +160,21 @@ def _judge(tables: Iterator[Table]) -> tuple[Table, list[Verdict]] | str:
     if count > UNUSUAL:
         _, table = best(numberings(table))
     verdicts = judge(table)
-    wrong = {it.column for it in verdicts if it.right is False}
+    wrong = {verdict.column for verdict in verdicts if verdict.right is False}
     if not table.names and wrong & {"h1", "h2", "o1", "o2"}:
         other = min(numberings(table), key=count_wrong)
         if other.names:
             remark = f"fewer columns would be wrong if the weights were {numbering(other.names)}"
             table = replace(table, remarks=(*table.remarks, remark))
-    counts = Counter(it.column for it in verdicts if it.right is False)
+    counts = Counter(verdict.column for verdict in verdicts if verdict.right is False)
     mostly = {column for column, count in counts.items() if count > table.rows / 2}
     return another_network(table, mostly) or (table, verdicts)
 
 
 def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableReport:
-    computed = (it for it in verdicts if not is_given(it.column, it.row))
+    computed = (verdict for verdict in verdicts if not is_given(verdict.column, verdict.row))
     order = (*GIVEN, *FORMULAS, *WEIGHTS)
-    wrong = [it for column in order for it in _findings(table, column, verdicts)]
+    wrong = [finding for column in order for finding in _findings(table, column, verdicts)]
     return TableReport(
         sheet=table.sheet,
         first_row=table.first + 1,
@@ -182,7 +182,7 @@ def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableRep
         learning_rate=table.rate.value,
         rate_cell="" if table.rate.cell is None else table.name(table.rate.cell),
         rate_span=table.rate.span,
-        judged=sum(it.right is not None for it in computed),
+        judged=sum(verdict.right is not None for verdict in computed),
         remarks=tuple(_remarks(table, verdicts)),
         wrong=tuple(sorted(wrong, key=lambda it: order.index(it.column))),
         starts=_start(table, asked),
@@ -196,9 +196,9 @@ def _remarks(table: Table, verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield "there are no formulas: all numbers are typed, and judged within their rounding"
     for column, values in table.values.items():
         cells = (table.cell(column, row) for row in np.flatnonzero(np.isfinite(values)))
-        for cell in [it for it in cells if isinstance(table.book.values[it], str)][:1]:
+        for cell in [cell for cell in cells if isinstance(table.book.values[cell], str)][:1]:
             yield f"{table.called(column)} ({table.name(cell)}) is a number stored as text"
-    for column in (it for it in GIVEN if it in table.values):
+    for column in (name for name in GIVEN if name in table.values):
         numbers = np.flatnonzero(np.isfinite(table.values[column]))
         same = np.isclose(table.values[column][numbers], table.values[column][numbers[:1]])
         if not same.all():
@@ -211,11 +211,11 @@ def _remarks(table: Table, verdicts: Sequence[Verdict]) -> Iterator[str]:
 def _missing(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> Iterator[str]:
     """Say what a table lacks to be called right."""
     needed = ("E_total", *GRADIENTS, *(WEIGHTS if table.lines > 1 else ()))
-    if lacking := [it for it in needed if table.called(it) in table.lacking]:
+    if lacking := [name for name in needed if table.called(name) in table.lacking]:
         yield f"there is no column for {', '.join(lacking)}"
     last = table.first + table.rows - 1
-    places = {it: table.places[it] for it in (*FORMULAS, *WEIGHTS) if it in table.places}
-    blank = [it for it in places if table.book.is_blank((table.sheet, last, places[it]))]
+    places = {name: table.places[name] for name in (*FORMULAS, *WEIGHTS) if name in table.places}
+    blank = [name for name in places if table.book.is_blank((table.sheet, last, places[name]))]
     if blank:
         yield f"the last row lacks {', '.join(map(table.called, blank))}"
     for reason, names in _by_reason(table, verdicts, "unjudged").items():
@@ -229,9 +229,9 @@ def _missing(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> Iterato
 def _by_reason(table: Table, verdicts: Sequence[Verdict], kind: str) -> dict[str, str]:
     """List the columns that have a reason of some kind in common; of a column, the first counts."""
     of_column: dict[str, str] = {}
-    for it in verdicts:
-        if getattr(it, kind):
-            of_column.setdefault(it.column, getattr(it, kind))
+    for verdict in verdicts:
+        if getattr(verdict, kind):
+            of_column.setdefault(verdict.column, getattr(verdict, kind))
     found: dict[str, list[str]] = defaultdict(list)
     for column, reason in of_column.items():
         found[reason].append(table.called(column))
@@ -256,9 +256,9 @@ def _start(table: Table, asked: Asked) -> str:
 def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterator[Finding]:
     """Group the wrong cells of a column by mistake, in the order of their first rows."""
     of_tree: dict[Tree | None, list[int]] = defaultdict(list)
-    for it in verdicts:
-        if it.column == column and it.right is False:
-            of_tree[it.tree].append(it.row)
+    for verdict in verdicts:
+        if verdict.column == column and verdict.right is False:
+            of_tree[verdict.tree].append(verdict.row)
     groups: dict[object, tuple[Slip | None, list[int]]] = {}
     for tree, rows in of_tree.items():
         found = find_slips(table, column, tree, rows) if len(groups) < MOST_TOLD else [(None, rows)]
@@ -272,7 +272,7 @@ def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterato
         named = slip and _called(table, slip)
         yield Finding(
             column=table.called(column),
-            cells=tuple(address(table.cell(column, it)[1:]) for it in sorted(rows)),
+            cells=tuple(address(table.cell(column, row)[1:]) for row in sorted(rows)),
             value=table.book.values.get(cell),
             right=float(right) if np.isfinite(right) else None,
             formula=table.book.typed(cell),
@@ -292,8 +292,8 @@ def _called(table: Table, slip: Slip) -> Slip:
         if tree is None:
             return None
         new = (
-            it._replace(column=table.called(it.column)) if isinstance(it, Symbol) else it
-            for it in leaves(tree)
+            leaf._replace(column=table.called(leaf.column)) if isinstance(leaf, Symbol) else leaf
+            for leaf in leaves(tree)
         )
         return with_leaves(tree, new)
 

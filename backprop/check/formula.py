@@ -361,13 +361,13 @@ class Formulas:
         shape: tuple[Any, ...] = sheet, formula, column
         if not array and not re.search("['\"[]", text):  # names and text may look like cells
             parts: list[Any] = _RELATIVE_LINE.split(text)  # every third one is a line
-            parts[2::3] = [int(it) - line for it in parts[2::3]]
+            parts[2::3] = [int(part) - line for part in parts[2::3]]
             shape = sheet, column - formula.origin[1], column, *parts
         if shape not in self._of_shape:
             try:
                 tree = read(text, lambda it: self._refer(it, sheet, formula, column))
-                leaves_ = [_single(it, formula) for it in leaves(_small(tree))]
-                refs = tuple(it for it in leaves_ if isinstance(it, Ref))
+                leaves_ = [_single(leaf, formula) for leaf in leaves(_small(tree))]
+                refs = tuple(leaf for leaf in leaves_ if isinstance(leaf, Ref))
                 self._of_shape[shape] = Typed(shape, with_leaves(tree, iter(leaves_)), refs)
             except Unevaluable as reason:
                 self._of_shape[shape] = reason
@@ -413,8 +413,8 @@ class Formulas:
 
         _, tree, refs = self.typed(cell)
         cells = [self.cell(ref, cell) for ref in refs]
-        values = iter([seen[it] if it in seen else value_at(it) for it in cells])
-        new = (next(values) if isinstance(it, Ref) else it for it in leaves(tree))
+        values = iter([seen[cell] if cell in seen else value_at(cell) for cell in cells])
+        new = (next(values) if isinstance(leaf, Ref) else leaf for leaf in leaves(tree))
         return _small(with_leaves(tree, new))
 
     def reached(self, cells: Iterable[Cell], stop: Callable[[Cell], bool]) -> set[Cell]:
@@ -435,7 +435,7 @@ class Formulas:
         """List the cells that a cell's formula names; none if it has none, or cannot be read."""
         try:
             if cell in self.book.formulas:
-                return [self.cell(it, cell) for it in self.typed(cell).refs]
+                return [self.cell(ref, cell) for ref in self.typed(cell).refs]
         except Unevaluable:
             pass
         return []
@@ -500,11 +500,11 @@ class Formulas:
         table = self.book.tables.get(match[1].casefold()) if match else None
         if table is not None:  # a column of one of Excel's named tables, or one row of it
             items = re.findall(r"\[([^\[\]]+)\]", match[2]) or [match[2]]
-            columns = [it.lstrip("@") for it in items if not it.startswith("#")]
+            columns = [item.lstrip("@") for item in items if not item.startswith("#")]
             if columns and {*columns} <= {*table.headers}:
                 left, right = (table.left + table.headers.index(columns[it]) for it in (0, -1))
                 if items[0].casefold() == "#this row" or match[2].startswith("@"):
-                    first, last = (Ref(table.sheet, 0, it, False) for it in (left, right))
+                    first, last = (Ref(table.sheet, 0, place, False) for place in (left, right))
                 else:
                     first, last = (
                         Ref(table.sheet, table.first, left),

@@ -39,12 +39,12 @@ def find_gaps(
         if isinstance(table, Layout):
             places = [place for column, place in table.places.items() if column not in GIVEN]
             start, reason = table.first + table.lines, "below a row outside the table"
-        end = min((it.line for it in headers if it.is_below(header)), default=np.inf)
+        end = min((other.line for other in headers if other.is_below(header)), default=np.inf)
         for sheet, line in lines:
             if sheet == header.sheet and start <= line < end:
-                cells = [(sheet, line, it) for it in places]
+                cells = [(sheet, line, place) for place in places]
                 filled = sum(map(book.is_filled, cells))
-                own = sum(it in book.formulas and not formulas.is_copy(it) for it in cells)
+                own = sum(cell in book.formulas and not formulas.is_copy(cell) for cell in cells)
                 # Other tables may stand below; but a line right after the last row belongs to it.
                 is_near = line == start or (table and not isinstance(table, Layout))
                 enough = 1 if is_near else len(places) / 2
@@ -53,8 +53,8 @@ def find_gaps(
                 elif len(commas := list(filter(book.has_comma, cells))) > enough:
                     reasons[sheet, line] = COMMAS.format(book.values[commas[0]])
     judged = [table for table in tables if isinstance(table, Layout)]
-    outside = [it for it in book.formulas if not any(table.covers(it) for table in judged)]
-    outside = _in_many(it for it in outside if not formulas.is_copy(it))
+    outside = [cell for cell in book.formulas if not any(table.covers(cell) for table in judged)]
+    outside = _in_many(cell for cell in outside if not formulas.is_copy(cell))
     for cell in _in_many({*outside} - needed(formulas, judged) if outside else ()):
         reasons.setdefault(cell[:2], "formulas that are not below known headers")
     gaps: list[Gap] = []
@@ -77,6 +77,6 @@ def needed(formulas: Formulas, tables: Iterable[Layout]) -> set[Cell]:
     """Find the cells that the formulas of tables need."""
     found: set[Cell] = set()
     for table in tables:
-        own = [table.cell(it, row) for it in table.places for row in range(table.lines)]
+        own = [table.cell(column, row) for column in table.places for row in range(table.lines)]
         found |= formulas.reached(own, table.covers)
     return found

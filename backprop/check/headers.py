@@ -180,7 +180,7 @@ def find_rows(book: Book, header: Header) -> Rows | str:
     """
 
     def share(line: int, fits: Callable[[Cell], bool]) -> float:
-        return sum(fits((header.sheet, line, it)) for it in header.taken) / len(header.taken)
+        return sum(fits((header.sheet, line, place)) for place in header.taken) / len(header.taken)
 
     def is_calculated(cell: Cell) -> bool:
         return book.is_filled(cell) and cell in book.values
@@ -188,7 +188,7 @@ def find_rows(book: Book, header: Header) -> Rows | str:
     below = range(header.line + 1, header.line + 1 + EXPLANATION_ROWS)
     first = next((line for line in below if share(line, is_calculated) > 0.5), None)
     if first is None:
-        cells = [(header.sheet, line, it) for line in below for it in header.taken]
+        cells = [(header.sheet, line, place) for line in below for place in header.taken]
         if commas := list(filter(book.has_comma, cells)):
             return COMMAS.format(book.values[commas[0]])
         if any(share(line, book.formulas.__contains__) > 0.5 for line in below):
@@ -202,6 +202,10 @@ def find_rows(book: Book, header: Header) -> Rows | str:
     end = first
     while share(end, book.is_filled) > 0.5:
         end += 1
-    weights = [(header.sheet, end, header.places[it][-1]) for it in WEIGHTS if it in header.places]
-    last = all(map(book.is_filled, weights)) and any(it in book.formulas for it in weights)
+    weights = [
+        (header.sheet, end, header.places[weight][-1])
+        for weight in WEIGHTS
+        if weight in header.places
+    ]
+    last = all(map(book.is_filled, weights)) and any(weight in book.formulas for weight in weights)
     return Rows(first, end - first, end - first + last)

@@ -56,9 +56,9 @@ def best(tables: Iterable[Table]) -> tuple[int, Table]:
 def count_wrong(table: Table) -> int:
     """Count the columns that are wrong in the first rows; in all, where nothing is computed."""
     if not table.is_typed:
-        rows, lines = (min(it, FIRST_ROWS) for it in (table.rows, table.lines))
+        rows, lines = (min(count, FIRST_ROWS) for count in (table.rows, table.lines))
         table = replace(table, rows=rows, lines=lines)
-    return len({it.column for it in judge(table) if it.right is False})
+    return len({verdict.column for verdict in judge(table) if verdict.right is False})
 
 
 def judge(table: Table) -> list[Verdict]:
@@ -68,7 +68,7 @@ def judge(table: Table) -> list[Verdict]:
     """
     copies = table.repeated_rows()
     found: list[Verdict] = []
-    for column in (it for it in (*GIVEN, *FORMULAS, *WEIGHTS) if it in table.places):
+    for column in (name for name in (*GIVEN, *FORMULAS, *WEIGHTS) if name in table.places):
         found += (Verdict(column, row, False) for row in _wrong_given(table, column))
         if column not in GIVEN:
             skipped = copies if column in WEIGHTS else ()
@@ -90,7 +90,9 @@ def _wrong_given(table: Table, column: str) -> list[int]:
 
 def _judge_column(table: Table, column: str, rows: list[int]) -> list[Verdict]:
     needed = symbols(right_tree(column, table.lacking))
-    missing = [it for it in COLUMNS if it in table.lacking & {need.column for need in needed}]
+    missing = [
+        column for column in COLUMNS if column in table.lacking & {need.column for need in needed}
+    ]
     found, left = [], {}  # of the rows that are left to be judged by their values, the reason
     right, last = None, None
     for row in rows:
@@ -221,8 +223,10 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
     saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)
     with np.errstate(all="ignore"):
         near = table.half_units(column) + np.maximum(RELATIVE * np.abs(right), FLOOR)
-        for it in symbols(tree) - {ETA}:
-            moved = saved | {it: saved[it] + shifted(table.half_units(it.column), it.below)}
+        for symbol in symbols(tree) - {ETA}:
+            moved = saved | {
+                symbol: saved[symbol] + shifted(table.half_units(symbol.column), symbol.below)
+            }
             near = near + np.nan_to_num(np.abs(evaluate(tree, moved) - right))
         if column in WEIGHTS:  # any rate within the span may be meant
             ends = [evaluate(tree, saved | {ETA: rate}) - right for rate in table.rate.span]
@@ -245,8 +249,10 @@ def saved_numbers(table: Table, needed: Collection[Symbol]) -> dict[Symbol, np.n
     unknown = np.full(table.lines, np.nan)
     eta = np.full(table.lines, np.nan if table.rate.value is None else table.rate.value)
     return {
-        it: eta if it == ETA else shifted(table.values.get(it.column, unknown), it.below)
-        for it in needed
+        symbol: eta
+        if symbol == ETA
+        else shifted(table.values.get(symbol.column, unknown), symbol.below)
+        for symbol in needed
     }
 
 

@@ -63,9 +63,9 @@ class Layout:
             column: self.book.numbers(self.sheet, place, self.first, self.lines)
             for column, place in self.places.items()
         }
-        for column in (it for it in GIVEN if it not in self.lacking):
+        for column in (name for name in GIVEN if name not in self.lacking):
             cells = [self.cell(column, row) for row in range(self.lines)]
-            found[column] = np.array([self.book.number(it) for it in cells], float)
+            found[column] = np.array([self.book.number(cell) for cell in cells], float)
         return found
 
     @cached_property
@@ -127,8 +127,8 @@ class Layout:
     @cached_property
     def is_typed(self) -> bool:
         """Whether all numbers are typed, and none is computed."""
-        columns = [it for it in (*FORMULAS, *WEIGHTS) if it in self.places]
-        cells = (self.cell(it, row) for it in columns for row in range(self.lines))
+        columns = [name for name in (*FORMULAS, *WEIGHTS) if name in self.places]
+        cells = (self.cell(column, row) for column in columns for row in range(self.lines))
         return not any(cell in self.book.formulas for cell in cells)
 
     def has_line(self, line: int) -> bool:
@@ -190,8 +190,8 @@ class Layout:
         A formula with more numbers than the right one may contain inputs and targets as typed
         numbers instead of references.
         """
-        named = {it.column for it in symbols(tree)} | self.lacking
-        saved = (np.nan if it in named else self.values[it][row] for it in GIVEN)
+        named = {symbol.column for symbol in symbols(tree)} | self.lacking
+        saved = (np.nan if name in named else self.values[name][row] for name in GIVEN)
         kept = tuple(None if np.isnan(number) else float(number) for number in saved)
         more = count_numbers(tree) > count_numbers(right_tree(column, self.lacking))
         return [NOTHING, kept] if more and kept != NOTHING else [NOTHING]
@@ -207,11 +207,14 @@ class Layout:
             return np.zeros(self.lines)
         row = min(1, self.lines - 1)
         second = [them[row] for name, them in self.values.items() if name not in GIVEN]
-        own, all_ = ([it for it in map(decimals, them) if it] for them in (saved, second))
+        own, all_ = (
+            [digits for digits in map(decimals, them) if digits] for them in (saved, second)
+        )
         usual = median_low(own or all_ or [DIGITS])
-        halves = np.array([0.5 * 10.0 ** -(decimals(it) or usual) for it in saved])
+        halves = np.array([0.5 * 10.0 ** -(decimals(number) or usual) for number in saved])
         halves = np.maximum(halves, FLOAT32 * np.nan_to_num(np.abs(saved)))
-        halves[: column in WEIGHTS] = 0  # the starting weights
+        if column in WEIGHTS:
+            halves[0] = 0  # the starting weights are given
         return halves
 
     def repeated_rows(self) -> set[int]:

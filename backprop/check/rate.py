@@ -66,7 +66,7 @@ def find_rate(table: Layout, labels: Sequence[tuple[float, Cell]], above: int) -
     """
     own = [(value, cell) for value, cell in labels if above <= cell[1] < table.first]
     used, cell = _used_by_formulas(table, least=MOST_AGREE if own else 1)
-    same = [it for it in labels if it[0] == used]
+    same = [label for label in labels if label[0] == used]
     farther_up = cell is not None and (cell[0] != table.sheet or cell[1] < above)
     if used is not None and used > 0 and not (farther_up and own and not {*same} & {*own}):
         value, at = same[-1] if cell is None and same else (used, cell)
@@ -97,7 +97,9 @@ def find_labels(book: Book, sheet: str, near: tuple[int, int]) -> list[tuple[flo
             if isinstance(beside, str):
                 around = around[:1]  # the head of a small table, which names other things
             cells = [(sheet, line + down, place + right) for down, right in around]
-            values = [(book.number(it) if inside == "" else number(inside), it) for it in cells]
+            values = [
+                (book.number(cell) if inside == "" else number(inside), cell) for cell in cells
+            ]
             far = abs(near[0] - line) + abs(place - near[1])
             found += [(-far, value, it) for value, it in values if value is not None][:1]
     return [(value, cell) for _, value, cell in sorted(found) if value > 0]
@@ -117,14 +119,14 @@ def _used_by_formulas(table: Layout, least: int) -> tuple[float | None, Cell | N
     """Give the rate that most weights' formulas use, at least `least` of them, and its cell."""
     book = table.book
     found: Counter[tuple[float, Cell | None]] = Counter()
-    for weight in (it for it in WEIGHTS if it in table.places):
-        rows = (it for it in table.computed(weight) if table.cell(weight, it) in book.formulas)
+    for weight in (weight for weight in WEIGHTS if weight in table.places):
+        rows = (row for row in table.computed(weight) if table.cell(weight, row) in book.formulas)
         for row in itertools.islice(rows, 1):  # the first that is no typed number
             with contextlib.suppress(Unevaluable):
                 tree = table.tree(weight, row)
                 tries = table.kept_inputs(weight, row, tree)
                 rates = [moved_by(weight, tree, kept) for kept in tries]
-                moved = next((it for it in rates if it is not None), None)
+                moved = next((rate for rate in rates if rate is not None), None)
                 if moved is not None:
                     found[_with_cell(table, table.cell(weight, row), moved)] += 1
     (most, count), *_ = found.most_common(1) or [((None, None), 0)]
@@ -134,7 +136,7 @@ def _used_by_formulas(table: Layout, least: int) -> tuple[float | None, Cell | N
 def _with_cell(table: Layout, home: Cell, moved: float) -> tuple[float, Cell | None]:
     """Find the cell that holds a formula's rate; its number is the rate to the last digit."""
     above = {(home[0], home[1] - 1, place) for place in table.places.values()}
-    refs = [it for it in table.formulas.typed(home).refs if isinstance(it, Ref)]
+    refs = [ref for ref in table.formulas.typed(home).refs if isinstance(ref, Ref)]
     for cell in (table.formulas.cell(ref, home) for ref in refs):
         value = table.book.number(cell)
         if value is not None and np.isclose(value, moved, 1e-6, 0) and cell not in above:
@@ -152,11 +154,13 @@ def _inferred(table: Layout) -> Rate:
     """
     down, up = (
         _most_agreed(
-            np.array([_most_agreed(it)[:2] for it in _allowed(table, sign)]).reshape(-1, 2)
+            np.array([_most_agreed(allowed)[:2] for allowed in _allowed(table, sign)]).reshape(
+                -1, 2
+            )
         )
         for sign in (1, -1)
     )
-    moving = [it for it in (down, up) if 0 < it[0] <= it[1] < math.inf]
+    moving = [interval for interval in (down, up) if 0 < interval[0] <= interval[1] < math.inf]
     if not moving:
         return known(None)
     least, most, _ = max(moving, key=lambda it: it[2])
@@ -175,9 +179,11 @@ def _allowed(table: Layout, sign: int) -> Iterator[np.ndarray]:
         Array of shape (steps, 2), the least and the largest rate; the least is larger where no
         rate does.
     """
-    for weight in (it for it in WEIGHTS if {it, gradient_of(it)} <= table.values.keys()):
+    for weight in (
+        weight for weight in WEIGHTS if {weight, gradient_of(weight)} <= table.values.keys()
+    ):
         above, below = table.values[weight][:-1], table.values[weight][1:]
-        half, half_gradient = (table.half_units(it) for it in (weight, gradient_of(weight)))
+        half, half_gradient = (table.half_units(column) for column in (weight, gradient_of(weight)))
         slack = half[:-1] + half[1:] + np.maximum(RELATIVE * np.abs(below), FLOOR)
         gradient = sign * table.values[gradient_of(weight)][:-1]
         low, high = np.zeros_like(slack), np.full_like(slack, math.inf)

@@ -32,7 +32,9 @@ def tells_more(report: FileReport) -> bool:
 
 def sentence(report: FileReport) -> str:
     """Give the verdict on a file in one sentence."""
-    missing = [it for table in report.tables for it in table.missing] + [*map(_where, report.gaps)]
+    missing = [reason for table in report.tables for reason in table.missing] + [
+        *map(_where, report.gaps)
+    ]
     within = _count(len(report.tables), "table")
     if report.verdict == UNREADABLE:
         return f"Cannot be judged: {report.reason}"
@@ -43,7 +45,7 @@ def sentence(report: FileReport) -> str:
         more = f" (and {_count(len(missing) - 1, 'more reason')})" if len(missing) > 1 else ""
         return f"Incomplete: nothing judged is wrong, but {missing[0]}{more}."
     wrong = [table for table in report.tables if table.verdict == WRONG]
-    columns = list(dict.fromkeys(it for table in wrong for it in table.columns()))
+    columns = list(dict.fromkeys(column for table in wrong for column in table.columns()))
     columns += ["the starting numbers"] if any(table.starts for table in wrong) else []
     what = columns[0] if len(columns) == 1 else f"{', '.join(columns[:-1])} and {columns[-1]}"
     within = within if len(wrong) == len(report.tables) else f"{len(wrong)} of {within}"
@@ -64,7 +66,7 @@ def details(report: FileReport) -> str:
         if others:
             names = ", ".join(f"{table.sheet} (row {table.first_row})" for table in others)
             lines.append(f"  the same in {_count(len(others), 'more table')}: {names}")
-            lines += [f"  {table.sheet}: {it}" for table in others for it in table.remarks]
+            lines += [f"  {table.sheet}: {remark}" for table in others for remark in table.remarks]
     lines += [f"Not judged: {_where(gap)}" for gap in report.gaps]
     return "\n".join([*lines, sentence(report)])
 
@@ -108,11 +110,15 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
         }
         for column, wrong in table.columns().items():
             first, slip = wrong[0], wrong[0].slip or Slip("")
-            more = [f"{it.likely}, from {it.cells[0]}" for it in wrong[1:] if it.likely]
+            more = [
+                f"{finding.likely}, from {finding.cells[0]}"
+                for finding in wrong[1:]
+                if finding.likely
+            ]
             same = {name: getattr(first, name) for name in first._fields if name in FIELDS}
             yield place | same | {
                 "column": column,
-                "wrong_cells": sum(len(it.cells) for it in wrong),
+                "wrong_cells": sum(len(finding.cells) for finding in wrong),
                 "first_cell": first.cells[0],
                 "likely": "; ".join(filter(None, [first.likely, *more])),
                 "slip": slip.kind,

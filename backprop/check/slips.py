@@ -85,12 +85,12 @@ def find_slips(
 def _blank(table: Table, column: str, tree: Tree, row: int) -> Slip | None:
     """Tell whether a formula is wrong because a cell that it names is blank."""
     right = right_tree(column, table.lacking)
-    for it in sorted(symbols(right) - symbols(tree) - {ETA}):
-        if it.column in table.places:
-            cell = table.sheet, table.first + row + it.below, table.places[it.column]
-            without = outcome(swapped(right, it, 0.0), NOTHING, table.rate.value)
+    for symbol in sorted(symbols(right) - symbols(tree) - {ETA}):
+        if symbol.column in table.places:
+            cell = table.sheet, table.first + row + symbol.below, table.places[symbol.column]
+            without = outcome(swapped(right, symbol, 0.0), NOTHING, table.rate.value)
             if table.book.is_blank(cell) and _is_same(without, outcome(tree)):
-                return Slip("blank", belongs=it)
+                return Slip("blank", belongs=symbol)
     return None
 
 
@@ -103,16 +103,19 @@ def slip_of_formula(
         return Slip("circular")
     moved = moved_by(column, tree, kept) if column in WEIGHTS else None
     right, there = right_tree(column, lacking), outcome(tree, kept)
-    named = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, Symbol)))
-    typed = list(dict.fromkeys(it for it in leaves(tree) if isinstance(it, float)))
-    others = [Symbol(it, 0) for it in COLUMNS if Symbol(it, 0) not in named]
+    named = list(dict.fromkeys(leaf for leaf in leaves(tree) if isinstance(leaf, Symbol)))
+    typed = list(dict.fromkeys(leaf for leaf in leaves(tree) if isinstance(leaf, float)))
+    others = [Symbol(column, 0) for column in COLUMNS if Symbol(column, 0) not in named]
     tries = itertools.chain(
         replaced(right, named),
         structural(column, lacking),
         [(Slip("other rate", moved, ETA), swapped(right, ETA, moved))] if moved else [],
         replaced(right, typed + others),
-        ((Slip("extra factor", used=it), product((right, it))) for it in (*typed, 2.0, 0.5)),
-        ((Slip("extra term", used=it), Call("+", (right, it))) for it in typed),
+        (
+            (Slip("extra factor", used=number), product((right, number)))
+            for number in (*typed, 2.0, 0.5)
+        ),
+        ((Slip("extra term", used=number), Call("+", (right, number))) for number in typed),
     )
     return next((slip for slip, it in tries if _is_same(outcome(it, kept, eta), there)), None)
 
@@ -131,7 +134,7 @@ def _not_computed(table: Table, column: str, row: int) -> Slip | None:
         return Slip("empty") if value is None else Slip(kind, used=repr(value))
     if column in GIVEN:
         return Slip("changed")
-    others = (table.cell(column, it) in book.formulas for it in table.computed(column))
+    others = (table.cell(column, row) in book.formulas for row in table.computed(column))
     return Slip("typed") if cell not in book.formulas and any(others) else None
 
 
@@ -141,7 +144,7 @@ def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
     None where several do that compute different things: the digits do not tell which.
     """
     below = -1 if column in WEIGHTS else 0
-    cells = [Symbol(it, below) for it in COLUMNS if it not in table.lacking]
+    cells = [Symbol(column, below) for column in COLUMNS if column not in table.lacking]
     cells += [Symbol(gradient_of(column), 0)] if column in WEIGHTS else []
     right = right_tree(column, table.lacking)
     saved = saved_numbers(table, {*cells, *symbols(right)})
@@ -153,7 +156,7 @@ def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
                 value = np.broadcast_to(evaluate(changed, saved), table.lines)
                 fits = np.abs(value - table.values[column])[rows] <= near[rows]
             tried = outcome(changed, NOTHING, 0.7)
-            if fits.all() and not any(_is_same(tried, it) for it in found.values()):
+            if fits.all() and not any(_is_same(tried, other) for other in found.values()):
                 found[slip] = tried
     return next(iter(found)) if len(found) == 1 else None
 
@@ -187,10 +190,10 @@ def structural(column: str, lacking: frozenset[str]) -> list[Change]:
     if column in WEIGHTS:
         changes.insert(0, (Slip("climbs"), Call("+", right.args)))
         changes.insert(0, (Slip("still"), right.args[0]))
-    activations = [it for it in symbols(right) if it.column.startswith("a_")]
+    activations = [symbol for symbol in symbols(right) if symbol.column.startswith("a_")]
     nets = right
-    for it in activations:
-        nets = swapped(nets, it, it._replace(column=it.column[2:]))
+    for symbol in activations:
+        nets = swapped(nets, symbol, symbol._replace(column=symbol.column[2:]))
     changes += [(Slip("net inputs"), nets)] if len(activations) > 1 else []
     if column.startswith("a_"):
         net = next(it.args[0] for it, _ in nodes(right) if getattr(it, "name", "") == "NEGATIVE")
@@ -249,7 +252,7 @@ def _edits_here(name: str, args: tuple[Tree, ...]) -> Iterator[Change]:
         yield from (exchanged(sign, first, second) for sign in others if sign != name)
         if name == "+":
             yield from (
-                (Slip("twice", belongs=it), Call("+", (Call("+", args), it))) for it in args
+                (Slip("twice", belongs=arg), Call("+", (Call("+", args), arg))) for arg in args
             )
             if _shape(first) == _shape(second):
                 for (slip, one), (_, two) in zip(edits(first), edits(second), strict=True):
@@ -265,20 +268,22 @@ def retyped(column: str, lacking: frozenset[str]) -> Iterator[Change]:
     texts: list[tuple[str, list[str]]] = []
     opened: list[int] = []
     for end, token in enumerate(tokens):
-        paired = [_with(_with(tokens, end, "("), it, ")") for it in range(end + 2, len(tokens) + 2)]
+        paired = [
+            _with(_with(tokens, end, "("), place, ")") for place in range(end + 2, len(tokens) + 2)
+        ]
         if token.endswith("("):
             opened.append(end)
         elif token == ")":
             start, unclosed = opened.pop(), tokens[:end] + tokens[end + 1 :]
-            paired += [_with(unclosed, it, ")") for it in range(start + 1, len(tokens))]
+            paired += [_with(unclosed, place, ")") for place in range(start + 1, len(tokens))]
             if tokens[start] == "(":
                 paired.append(unclosed[:start] + unclosed[start + 1 :])
                 unopened = tokens[:start] + tokens[start + 1 :]
-                paired += [_with(unopened, it, "(") for it in range(end)]
+                paired += [_with(unopened, start, "(") for start in range(end)]
         elif token in "+-*/^":
             signs = "+-*/^".replace(token, "")
-            texts += [("operation", [*tokens[:end], it, *tokens[end + 1 :]]) for it in signs]
-        texts += [("brackets", it) for it in paired]
+            texts += [("operation", [*tokens[:end], sign, *tokens[end + 1 :]]) for sign in signs]
+        texts += [("brackets", changed) for changed in paired]
     right, seen = right_tree(column, lacking), set()
     for kind, text in texts:
         try:

@@ -40,7 +40,9 @@ class Table(Layout):
     def right_formula(self, column: str, row: int) -> str:
         """Write the right formula for a cell in the sheet's own cell names."""
         above = row - (column in WEIGHTS)
-        names = {it: self.address(it, above) for it in COLUMNS if it not in self.lacking}
+        names = {
+            column: self.address(column, above) for column in COLUMNS if column not in self.lacking
+        }
         eta = "η" if self.rate.value is None else f"{self.rate.value:.15g}"
         if self.rate.cell is not None:
             eta = self.name(self.rate.cell, fixed=True)
@@ -89,13 +91,13 @@ def _completed(
         for column in map(column_of, labels_of(layout, cell)):
             if column in GIVEN and column in layout.lacking:
                 elsewhere.setdefault(column, cell)
-    for column in (it for it in header.places if it in layout.lacking):
-        letters = " and ".join(get_column_letter(it + 1) for it in header.places[column])
+    for column in (column for column in header.places if column in layout.lacking):
+        letters = " and ".join(get_column_letter(place + 1) for place in header.places[column])
         remarks.append(f"columns {letters} are both headed {column}: rename one")
     layout = replace(layout, elsewhere=elsewhere)
     rate = find_rate(layout, labels, above)
     remarks += [rate.remark] if rate.remark else []
-    where = {it.name: getattr(layout, it.name) for it in fields(layout)}
+    where = {field.name: getattr(layout, field.name) for field in fields(layout)}
     return Table(**where, rate=rate, remarks=tuple(remarks))
 
 
@@ -103,7 +105,7 @@ def _between(header: Header, layout: Layout) -> Iterator[dict[str, int]]:
     """Find places for columns: as many as are missing between two that are known, in order."""
     book, known = layout.book, layout.places
     lines = [(layout.sheet, layout.first + row) for row in range(min(layout.lines, 2))]
-    free = {it for it in header.unnamed if any(book.is_filled((*at, it)) for at in lines)}
+    free = {place for place in header.unnamed if any(book.is_filled((*at, place)) for at in lines)}
     free |= set(header.taken).difference(known.values())
     runs = [
         list(run)
@@ -113,21 +115,28 @@ def _between(header: Header, layout: Layout) -> Iterator[dict[str, int]]:
     for run in runs:
         before, after = COLUMNS.index(run[0]) - 1, COLUMNS.index(run[-1]) + 1
         left, right = (
-            known.get(COLUMNS[it], -9) if 0 <= it < len(COLUMNS) else -9 for it in (before, after)
+            known.get(COLUMNS[index], -9) if 0 <= index < len(COLUMNS) else -9
+            for index in (before, after)
         )
-        inside = sorted(it for it in free if min(left, right) < it < max(left, right))
+        inside = sorted(place for place in free if min(left, right) < place < max(left, right))
         if min(left, right) >= 0 and len(inside) == len(run):
             yield dict(zip(run, inside if left < right else inside[::-1], strict=True))
             continue
         for column in run:  # of a name that stands twice, the one beside a neighbour
-            near = [it for it in header.places.get(column, []) if {it - 1, it + 1} & {left, right}]
+            near = [
+                place
+                for place in header.places.get(column, [])
+                if {place - 1, place + 1} & {left, right}
+            ]
             if len(near) == 1:
                 yield {column: near[0]}
 
 
 def _is_doubtful(header: Header, layout: Layout, found: Mapping[str, int]) -> bool:
     """Tell whether all places have headers of their own, which may mean other columns."""
-    titles = [layout.book.values.get((layout.sheet, layout.header, it)) for it in found.values()]
+    titles = [
+        layout.book.values.get((layout.sheet, layout.header, other)) for other in found.values()
+    ]
     return all(titles) and set(header.taken).isdisjoint(found.values())
 
 
@@ -151,7 +160,7 @@ def numberings(table: Table) -> Iterator[Table]:
 
 def numbering(names: Mapping[str, str]) -> str:
     """Say where weights lead that have other names in the sheet."""
-    edges = [(names[it], *EDGES[it]) for it in WEIGHTS if it in names]
+    edges = [(names[weight], *EDGES[weight]) for weight in WEIGHTS if weight in names]
     said = [f"{name} from {source} to {target}" for name, source, target in sorted(edges)]
     return f"numbered by the neuron they leave ({', '.join(said)})"
 
@@ -164,7 +173,11 @@ def _named_outside(layout: Layout) -> Iterator[Cell]:
     for column in layout.places:
         cell = layout.cell(column, 0)
         sources = layout.formulas.sources(cell)
-        yield from (it for it in sources if it[0] != layout.sheet or not layout.has_line(it[1]))
+        yield from (
+            source
+            for source in sources
+            if source[0] != layout.sheet or not layout.has_line(source[1])
+        )
 
 
 def labels_of(layout: Layout, cell: Cell) -> Iterator[str]:
@@ -173,8 +186,8 @@ def labels_of(layout: Layout, cell: Cell) -> Iterator[str]:
     left = ((sheet, line, it) for it in range(place - 1, max(place - LABEL_LEFT - 1, -1), -1))
     above = ((sheet, it, place) for it in range(line - 1, max(line - LABEL_ABOVE - 1, -1), -1))
     for ray in (left, above, [(sheet, line + 1, place)]):
-        texts = (layout.book.values.get(it) for it in ray)
-        yield next((it for it in texts if isinstance(it, str)), "")
+        texts = (layout.book.values.get(cell) for cell in ray)
+        yield next((text for text in texts if isinstance(text, str)), "")
 
 
 # Columns of which all are wrong if the part of the network that they compute is another one.
