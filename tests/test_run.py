@@ -410,6 +410,7 @@ def test_weights_that_cannot_be_used_are_named(content, tmp_path):
         lambda net: {"state_dict": net},
         lambda net: {f"module.{name}": it for name, it in net.items()},
         lambda net: {"model": {f"module.{name}": it for name, it in net.items()}},
+        lambda net: {"model_state_dict": {f"_orig_mod.{name}": it for name, it in net.items()}},
     ],
 )
 def test_weights_of_other_forms_are_taken(kept, tmp_path):
@@ -418,6 +419,14 @@ def test_weights_of_other_forms_are_taken(kept, tmp_path):
     load_weights(model, tmp_path / "net.pt")
     for name, it in saved.state_dict().items():
         assert torch.equal(it, model.state_dict()[name])
+
+
+@pytest.mark.parametrize("value", [3, torch.ones(10).to_sparse(), torch.ones(10, device="meta")])
+def test_what_is_no_plain_tensor_is_named(value, tmp_path):
+    name, *_ = Net().state_dict()
+    torch.save(Net().state_dict() | {name: value}, tmp_path / "net.pt")
+    with pytest.raises(UserError, match=f"{name} has the shape .* in place of"):
+        load_weights(Net(), tmp_path / "net.pt")
 
 
 def test_the_checkpoint_of_a_run_has_its_weights(finished):
