@@ -255,14 +255,13 @@ def _skew(ink: np.ndarray) -> int:
     small = Image.fromarray(ink).convert("L")
     small.thumbnail((250, 250), Image.BOX)
 
-    def count(angle: int) -> int:
+    def sums(angle: int) -> list[np.ndarray]:
         turned = np.asarray(small.rotate(angle, expand=True), dtype=float) > 50
-        filled = (turned.sum(axis=1 - axis) > small.size[axis] / 2 for axis in (0, 1))
-        return max(label(rows).max() for rows in filled)  # neighbours are one line
+        return [turned.sum(axis=1 - axis) for axis in (0, 1)]
 
-    counts = {angle: count(angle) for angle in sorted(ASKEW, key=abs)}
-    best = max(counts, key=counts.get)
-    return best if counts[best] > max(2, counts[0]) else 0
+    sharpest = max(ASKEW, key=lambda angle: max(line.std() for line in sums(angle)))
+    full = (line > small.size[axis] / 2 for axis, line in enumerate(sums(sharpest)))
+    return sharpest if max(label(rows).max() for rows in full) > 2 else 0  # neighbours are one
 
 
 def _lines(ink: np.ndarray) -> np.ndarray:
