@@ -29,7 +29,7 @@ from backprop.marks import (
     mark_formula,
     summaries,
 )
-from backprop.network import CHAINS, COLUMNS, Problem
+from backprop.network import CHAINS, COLUMNS, WEIGHTS, Problem
 from backprop.sheet import (
     FIRST_ROW,
     HEADER_ROW,
@@ -90,11 +90,15 @@ def write_exercise(path: str | Path, problem: Problem, eta: float, diagram: byte
 
 def is_filled(path: Path) -> bool:
     """Tell whether there is an exercise in which somebody has begun to fill in the table."""
-    if not path.is_file():
+    try:
+        table = openpyxl.load_workbook(path)["Exercise"]
+    except Exception:  # there is none, or no workbook of ours: openpyxl raises nearly anything
         return False
-    table = openpyxl.load_workbook(path)["Exercise"]
-    cells = (table[cell(column, step)] for column in COMPUTED for step in range(1, STEPS + 1))
-    return any(one.value is not None for one in cells) or table[cell("h1", 0)].value is not None
+    return any(
+        table[cell(column, step)].value is not None
+        for column in COMPUTED
+        for step in range(1 if column in WEIGHTS else 0, STEPS + 1)
+    )
 
 
 def _write_top(sheet: Worksheet, formats: Formats, problem: Problem, eta: float) -> None:

@@ -11,7 +11,7 @@ from openpyxl.formula.translate import Translator
 from openpyxl.utils import get_column_letter
 
 from backprop.check.findings import RIGHT, UNREADABLE
-from backprop.exercise import write_exercise
+from backprop.exercise import is_filled, write_exercise
 from backprop.network import Problem, descend, evaluate
 from backprop.pictures import network_png
 from tests.digits import ROOT
@@ -355,6 +355,17 @@ def test_score_chart_and_first_columns_are_in_view_on_a_laptop(empty):
     assert hidden == ["AG"]
     assert sheet.column_dimensions["AG"].max > 62
     assert (sheet.page_setup.paperSize, sheet.page_setup.fitToHeight) == (8, 0)
+
+
+def test_an_exercise_that_is_filled_in_is_known(empty, tmp_path):
+    assert is_filled(filled(empty, {}, AE13="=1"))
+    assert is_filled(filled(empty, {}, E14="=E13"))
+    assert not is_filled(empty)
+    for content in (None, b"", b"no workbook"):
+        path = tmp_path / "Exercise.xlsx"
+        if content is not None:
+            path.write_bytes(content)
+        assert not is_filled(path)
 
 
 def test_the_notes_give_the_chain_and_not_the_formula(empty):
