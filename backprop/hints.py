@@ -159,9 +159,8 @@ def usual_slips(column: str) -> tuple[Change, ...]:
         return ()
     right = right_tree(column)
     others = [Symbol(other, -1 if column in WEIGHTS else 0) for other in COLUMNS]
-    own = [
-        symbol for symbol in others if symbol in set(leaves(right))
-    ]  # more often confused than the rest
+    # The formula's own cells are more often confused than the rest.
+    own = [symbol for symbol in others if symbol in set(leaves(right))]
     slips = *replaced(right, own), *replaced(right, others), *structural(column, frozenset())
     found: dict[bytes, Change] = {}
     for slip, tree in slips:

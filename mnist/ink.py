@@ -11,7 +11,7 @@ from skimage.morphology import reconstruction
 
 from common import UserError
 
-# Chosen on photos made of the first two test images of each class; see results/README.md.
+# Chosen on photos made of some test images, and counted on others: see results/README.md.
 WIDEST = 1 / 3  # of the photo's longer side: a line is less wide, a shadow or a table wider
 FAINTEST = 1 / 4  # of the strongest contrast
 NOISE = 7  # standard deviations of the noise from pixel to pixel, and
