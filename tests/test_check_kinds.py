@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backprop.network import COLUMNS, WEIGHTS, Problem
-from tests.findings import Found, column_of, differences, findings, slips, wrong_columns
+from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
+from tests.findings import Found, column_of, differences, findings
 from tests.sheets import COMMONEST, FORMULAS, Manner, only, renumbered, without
-from tests.slips import SETTINGS, SLIPS
+from tests.slips import SETTINGS
 
 COMMONLY_WRONG = Found(
     wrong={"∂E/∂w3": (13, "AA5"), "∂E/∂w4": (13, "AB5")}, slips=[("replaced", "a_h1", "a_h2")] * 2
@@ -34,6 +34,22 @@ def in_doubt(facts, **headers):
     return Manner(headers=headers, digits=10), Found(remarks={facts})
 
 
+def layout(gap, order):
+    """Make a table with its rate and some observations around it."""
+    typed = {f"D{20 + gap}": "Observations", f"D{21 + gap}:F{21 + gap}": ["mean", 1.0, 2.0]}
+    manner = Manner(at="D6", gap=gap, order=order, label="η =", rate="$B$1", typed=typed)
+    return manner, Found(rows=[(7 + gap, 13)], rates=[(0.5, "B1")])
+
+
+def headers(total, gradient):
+    names = {name: gradient.format(index) for index, name in enumerate(GRADIENTS, start=1)}
+    return Manner(headers=names | {"E_total": total}), Found()
+
+
+def instead(content, *slip):
+    return Manner(typed={"V9": content}), Found(wrong={"E1": (1, "V9")}, slips=[slip])
+
+
 RIGHT = {
     **{f"{it} digits": Manner(digits=it) for it in (5, 6, 10, 15)},
     **{f"typed, {it} decimals": Manner(decimals=it) for it in (6, 9)},
@@ -43,12 +59,36 @@ RIGHT = {
         extras={"Step": "ROW()-4", "slope": "{a_h1}*(1-{a_h1})", "η": "0.5"},
         headers={"slope": ""}, texts=SLOPE, at="A4", rate="$Z5"),
     "gradients named by one error": Manner(headers={"∂E/∂w1": "∂E1/∂w1", "∂E/∂w4": "∂E2/∂w4"}),
-    "rounding that only shortens": Manner(texts={"a_h1": "ROUND(1/(1+EXP(-{h1})),6)"}),
 }  # fmt: skip
 CASES = {
+    # --- Headers, labels and other cells ---------------------------------------------------
+    "headers in mathematical letters": headers("E_tot", "\U0001d715E/\U0001d715w{}"),
+    "headers in latin letters": headers("E_Total", "dE/dw{}"),
+    "headers of the total error": headers("e total", "∂E_total/∂w{}"),
+    "headers with spaces": headers("E_total", " ∂e / ∂W{} "),
+    "from right to left": layout(0, COLUMNS[::-1]),
+    "a row of explanations": layout(1, COLUMNS),
+    "two of them, and another order": layout(2, COLUMNS[9:] + COLUMNS[:9]),
+    **{f"labelled {label}": (Manner(rate="$F$1", label=label), Found(rates=[(0.5, "F1")]))
+        for label in ("η", "η =", "Eta:", "lr", "LEARNING RATE (η)")},
+    "label and rate in one cell": (
+        Manner(rate="0.5", typed={"E1": "η = 0.5"}), Found(rates=[(0.5, "E1")])),
+    "one row needs no rate": (Manner(steps=0, at="A1", label=None),
+        Found(rows=[(2, 1)], rates=[(None, "")], judged=[19])),
+    "several tables, each with its own rate": (
+        {"Two beside": [Manner(eta=0.1, at="A3", rate="$B$1"),
+                        Manner(eta=2.0, at="AH3", rate="$AI$1")],
+         "Empty": [], "Chart": None,
+         "Two below": [Manner(eta=0.2, at="A3", rate="$B$1"),
+                       Manner(eta=0.8, at="A33", rate="$B$31")]},
+        Found(tables=(4,), rates=[(0.1, "B1"), (2.0, "AI1"), (0.2, "B1"), (0.8, "B31")])),
+    "a typed number": instead(0.25, "typed", "", ""),
+    "a text": instead("n/a", "no number", "'n/a'", ""),
+    "an error": instead(("=1/0", "#DIV/0!"), "no number", "'#DIV/0!'", ""),
+    "nothing": instead(None, "empty", "", ""),
+    "a truth": instead(True, "no number", "True", ""),
     # --- Digits ---------------------------------------------------------------------------
     "a slip, 5 digits": (Manner(texts=COMMONEST, digits=5), COMMONLY_WRONG),
-    "a slip, 10 digits": (Manner(texts=COMMONEST, digits=10), COMMONLY_WRONG),
     "typed, of two labels one fits": (
         Manner(decimals=6, typed={"A3:E3": ["LR of the chart", 4, None, "lr", 2.0]}),
         Found(rates=[(0.5, "D1")])),
@@ -117,10 +157,6 @@ CASES = {
     **{f"leads back to itself: {text}": (
             Manner(texts={"h1": text}), Found(wrong={"h1": 13}, slips=[("circular", "", "")]))
         for text in ("{h1}", "LN({a_h1}/(1-{a_h1}))")},
-    "rounding to two decimals": (
-        Manner(texts={"a_h1": "ROUND(1/(1+EXP(-{h1})),2)"}), Found(missing=("a_h1",))),
-    "an unknown function": (Manner(texts={"E_total": "SERIESSUM({E1},{E2},1,1)"}),
-        Found(remarks=[("E_total", "SERIESSUM")])),
 }  # fmt: skip
 WAYS = {
     "POWER": {"E1": "0.5*POWER({t1}-{a_o1},2)"},
@@ -146,15 +182,8 @@ WAYS = {
 HARD = {
     "leads back to itself": {"h1": "{h1}+{w1}"},
     "through cells that lead back": {"h1": "$ZZ$1"},
-    "a thousand brackets": {"h1": "(" * 1000 + "{w1}*{i1}+{w2}*{i2}" + ")" * 1000},
-    "a thousand functions": {"h1": "EXP(" * 1000 + "{w1}" + ")" * 1000},
-    "a megabyte": {"h1": "{w1}*{i1}+{w2}*{i2}" + "+0" * 500_000},
     "a tower of powers": {"h1": "9^9^9^9^9^9^9^9*{w1}"},
-    "every cell of a sheet": {"h1": "SUM(A1:XFD1048576)"},
-    "a web service": {"h1": 'WEBSERVICE("http://127.0.0.1")*{w1}'},
     "another workbook": {"h1": "[1]Sheet1!$A$1*{w1}"},
-    "a sheet that is not there": {"h1": "Nowhere!A1*{w1}"},
-    "nonsense": {"h1": "{w1}*)(("},
 }
 FIRST, SECOND = ("w2", "w3"), ("w6", "w7")  # what the other common numbering exchanges
 HIDDEN = {"w9": 0.1, "w10": 0.2, "h3": "{w9}*{i1}+{w10}*{i2}", "a_h3": "1/(1+EXP(-{h3}))"}
@@ -165,8 +194,6 @@ OTHER_NETWORKS = {
     ("h1", "b1"): ({"b1": 0.35, "b2": 0.6},
         {"h1": "{w1}*{i1}+{w2}*{i2}+{b1}", "h2": "{w3}*{i1}+{w4}*{i2}+{b1}",
          "o1": "{w5}*{a_h1}+{w6}*{a_h2}+{b2}", "o2": "{w7}*{a_h1}+{w8}*{a_h2}+{b2}"}),
-    ("h1", "net_bias"): ({"net_bias": 0.35},
-        {"h1": "{w1}*{i1}+{w2}*{i2}+{net_bias}", "h2": "{w3}*{i1}+{w4}*{i2}+{net_bias}"}),
     ("o1", "a_h3"): (HIDDEN | {"w11": 0.3, "w12": 0.4},
         {"o1": "{w5}*{a_h1}+{w6}*{a_h2}+{w11}*{a_h3}",
          "o2": "{w7}*{a_h1}+{w8}*{a_h2}+{w12}*{a_h3}"}),
@@ -273,12 +300,3 @@ def test_no_false_alarm_in_a_right_sheet(make_book, problem, eta, with_label, ma
     report = findings(make_book(manner))
     assert differences(report, Found()) == {}
     assert report.tables[0].rate_cell == ("D1" if with_label else "")
-
-
-@given(st.fixed_dictionaries(manners), st.sampled_from(list(SLIPS)))
-@SETTINGS
-def test_every_slip_is_found_and_named(make_book, manner, slip):
-    column, text = SLIPS[slip]
-    report = findings(make_book(Manner(texts={column: text}, **manner)))
-    assert list(wrong_columns(report)) == [column]
-    assert slips(report) == [slip]
