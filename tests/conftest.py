@@ -4,6 +4,7 @@ What takes long to import is imported where it is used: the process that only ha
 to the cores can do without, and starts seconds earlier.
 """
 
+import csv
 import json
 import os
 import shutil
@@ -76,12 +77,6 @@ def make_book(tmp_path):
     from tests.sheets import write_book
 
     return lambda sheets, name="sheet.xlsx": write_book(tmp_path / name, sheets)
-
-
-@pytest.fixture
-def make_sheet(make_book):
-    """Make a workbook with one sheet, filled by the function given."""
-    return lambda fill, *name: make_book({"Mine": fill}, *name)
 
 
 @pytest.fixture(scope="session")
@@ -189,6 +184,19 @@ def check(capsys):
         captured = capsys.readouterr()
         assert FAILED not in captured.out + captured.err
         return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def check_csv(check, tmp_path):
+    """Run the command with --csv; gives the exit code and the rows of the findings."""
+
+    def run(*arguments):
+        table = tmp_path / "out" / "findings.csv"
+        code, *_ = check(*arguments, "--csv", table)
+        with open(table, newline="", encoding="utf-8-sig") as file:
+            return code, list(csv.DictReader(file))
 
     return run
 

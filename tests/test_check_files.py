@@ -1,6 +1,5 @@
 """`check` on several files at once: the overview, the findings as CSV, the marked copies."""
 
-import csv
 import os
 import re
 import signal
@@ -32,19 +31,6 @@ def folder(tmp_path):
     (folder / "~$ada.xlsx").write_text("a lock of Excel's")
     (folder / "notes.txt").write_text("no workbook either")
     return folder
-
-
-@pytest.fixture
-def check_csv(check, tmp_path):
-    """Run the command with --csv; gives the exit code and the rows of the findings."""
-
-    def run(*arguments):
-        table = tmp_path / "out" / "findings.csv"
-        code, *_ = check(*arguments, "--csv", table)
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            return code, list(csv.DictReader(file))
-
-    return run
 
 
 # Each with its exit code and with what standard error names.
@@ -231,26 +217,18 @@ def test_text_of_others_is_not_computed_by_a_spreadsheet(folder, tmp_path, check
 # --- Processes ----------------------------------------------------------------------------
 
 
-def run(*arguments, encoding):
-    command = [sys.executable, *arguments]
-    environment = os.environ | {"PYTHONIOENCODING": encoding}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
-
-
-def test_a_report_is_written_whatever_the_code_page(folder):
-    done = run("-m", "backprop", "check", folder / "team" / "bob.xlsx", encoding="cp1252")
-    assert done.returncode == 1
-    assert told([done.stdout.decode()], "∂E/∂w3", "η")
-    assert done.stderr == b""
-
-
-def test_checking_and_explaining_import_nothing_heavy(folder):
+def test_a_report_needs_no_code_page_and_nothing_heavy(folder):
     code = (
-        "import sys; from backprop.__main__ import main; main(['check', sys.argv[1]]);"
-        "main(['explain', 'w5']); print({'matplotlib', 'torch', 'scipy'} & set(sys.modules))"
+        "import sys; from backprop.__main__ import main, print_utf8; print_utf8();"
+        "main(['check', sys.argv[1]]); main(['explain', 'w5']);"
+        "print({'matplotlib', 'torch', 'scipy'} & set(sys.modules))"
     )
-    done = run("-c", code, folder / "ada.xlsx", encoding="utf-8")
-    assert done.stdout.decode().splitlines()[-1] == "set()", done.stderr
+    command = [sys.executable, "-c", code, folder / "team" / "bob.xlsx"]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert told([done.stdout.decode()], "∂E/∂w3", "η")
+    assert done.stdout.decode().splitlines()[-1] == "set()"
+    assert done.stderr == b""
 
 
 def test_a_check_that_fails_is_told_like_a_damaged_file(folder, monkeypatch):
@@ -274,11 +252,3 @@ def test_a_killed_process_loses_no_other_result(folder, monkeypatch):
     ada, bob, eve, zoe = (path.reason for path in found)
     assert [ada, eve, zoe] == ["checked ada.xlsx", "checked eve.xlsx", "checked zoe.xlsx"]
     assert bob not in ("", "checked bob.xlsx")
-
-
-def test_the_help_names_the_exit_codes_and_shows_an_example(capsys):
-    from backprop.__main__ import main
-
-    with pytest.raises(SystemExit):
-        main(["check", "--help"])
-    assert told([capsys.readouterr().out], "exit code", "python -m backprop check my_sheet.xlsx")

@@ -2,6 +2,8 @@
 
 import openpyxl
 import pytest
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.formula import ArrayFormula
 
 from backprop.check.book import Book, Formula, read_book
 from backprop.check.formula import Formulas, Symbol, Unevaluable, evaluate, symbols
@@ -31,22 +33,23 @@ def calculated(tmp_path_factory, recalculate):
     for line, formula in enumerate(FORMULAS, start=11):
         sheet[f"F{line}"] = f"={formula}"
         if formula.startswith("SUM(A1:A2*"):
-            sheet[f"F{line}"] = openpyxl.worksheet.formula.ArrayFormula(f"F{line}", f"={formula}")
+            sheet[f"F{line}"] = ArrayFormula(f"F{line}", f"={formula}")
     for title in ("Other", "It's"):
         workbook.create_sheet(title).append([7, 9])
-    names = workbook.defined_names
-    names["the_rate"] = openpyxl.workbook.defined_name.DefinedName(
-        "the_rate", attr_text="Other!$B$1"
-    )
-    names["twice"] = openpyxl.workbook.defined_name.DefinedName("twice", attr_text="2*Mine!$C$1")
+    for name, meaning in (("the_rate", "Other!$B$1"), ("twice", "2*Mine!$C$1")):
+        workbook.defined_names[name] = DefinedName(name, attr_text=meaning)
     workbook.save(path)
     return read_book(recalculate(path))
+
+
+def followed(book, cell, symbol_at=lambda cell: None):
+    return Formulas(book).follow(cell, symbol_at, {})
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_a_formula_computes_what_the_spreadsheet_computes(formula, calculated):
     cell = ("Mine", 10 + FORMULAS.index(formula), 5)
-    tree = Formulas(calculated).follow(cell, lambda cell: None, {})
+    tree = followed(calculated, cell)
     assert evaluate(tree, {}) == pytest.approx(calculated.number(cell), rel=1e-12)
 
 
@@ -54,43 +57,30 @@ def test_cells_of_a_table_become_symbols(calculated):
     def symbol_at(cell):
         return Symbol("abcd"[cell[2]], cell[1] - 10) if cell[1] < 2 and cell[2] < 4 else None
 
-    at = ("Mine", 10 + FORMULAS.index("SUMPRODUCT(A1:D1,A2:D2)"), 5)
-    tree = Formulas(calculated).follow(at, symbol_at, {})
-    assert len(symbols(tree)) == 8
-    through = ("Mine", 10 + FORMULAS.index("E3+1"), 5)
-    assert symbols(Formulas(calculated).follow(through, symbol_at, {})) == {Symbol("a", -10)}
+    for formula, count in (("SUMPRODUCT(A1:D1,A2:D2)", 8), ("E3+1", 1)):
+        found = symbols(followed(calculated, ("Mine", 10 + FORMULAS.index(formula), 5), symbol_at))
+        assert Symbol("a", -10) in found
+        assert len(found) == count
 
 
-@pytest.mark.parametrize(
-    ("formula", "fact"),
-    [
-        ("VLOOKUP(A1,B1:C2,2)", "VLOOKUP"),
-        ("A1&B1", "&"),
-        ("Nowhere!A1", ""),
-        ("no_such_name+1", "no_such_name"),
-        ("EXP()", ""),
-        ("A1*)(", ""),
-        ("A1:B2+1", ""),
-    ],
-)
-def test_what_cannot_be_evaluated_says_why(formula, fact, make_sheet):
-    book = read_book(make_sheet(lambda sheet: sheet.write_formula("F11", f"={formula}", None, 1)))
-    with pytest.raises(Unevaluable, match=f".*{fact}.+"):
-        Formulas(book).follow(("Mine", 10, 5), lambda cell: None, {})
+X_40 = {"x_0": "1"} | {f"x_{index + 1}": f"x_{index}+x_{index}" for index in range(40)}
+UNEVALUABLE = {
+    "VLOOKUP(A1,B1:C2,2)": "VLOOKUP", "A1&B1": "&", "Nowhere!A1": "a sheet that does not exist",
+    "no_such_name+1": "no_such_name", "EXP()": "not valid", "A1*)(": "not valid",
+    "A1:B2+1": "where a single cell belongs", "SUM(1": "not valid", "x_40": "too many other cells",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("formula", UNEVALUABLE)
+def test_what_cannot_be_evaluated_says_why(formula):
+    cell = ("Mine", 10, 5)
+    book = Book(["Mine"], {cell: Formula(f"={formula}", cell[1:])}, {}, X_40)
+    with pytest.raises(Unevaluable, match=UNEVALUABLE[formula]):
+        followed(book, cell)
 
 
 def test_copies_to_the_right_have_ranges_of_their_own():
-    shared = Formula("=SUM($A1:A1)", (0, 4))
-    values = {("Mine", 0, column): column + 1.0 for column in range(3)}
-    cells = [("Mine", 0, column) for column in (4, 5, 6)]
-    formulas = Formulas(Book(["Mine"], dict.fromkeys(cells, shared), values))
-    trees = [formulas.follow(cell, lambda cell: None, {}) for cell in cells]
-    assert [evaluate(tree, {}) for tree in trees] == [1, 3, 6]
-
-
-def test_names_that_double_one_another_are_too_many():
-    names = {"x_0": "1"} | {f"x_{it + 1}": f"x_{it}+x_{it}" for it in range(40)}
-    cell = ("Mine", 0, 0)
-    book = Book(["Mine"], {cell: Formula("=x_40", (0, 0))}, {}, names)
-    with pytest.raises(Unevaluable):
-        Formulas(book).follow(cell, lambda cell: None, {})
+    cells = [("Mine", 0, column) for column in range(7)]
+    formulas = dict.fromkeys(cells[4:], Formula("=SUM($A1:A1)", (0, 4)))
+    book = Book(["Mine"], formulas, dict(zip(cells, (1.0, 2.0, 3.0), strict=False)))
+    assert [evaluate(followed(book, cell), {}) for cell in cells[4:]] == [1, 3, 6]
