@@ -54,10 +54,11 @@ def _content(path: Path) -> object:
         book = read_book(path)
     except UnreadableBook:
         return path
-    numbers = {cell: it for cell, it in book.values.items() if not isinstance(it, str)}
-    formulas = {cell: book.typed(cell) for cell in book.formulas}
-    order = {sheet: index for index, sheet in enumerate(book.sheets)}
-    return frozenset((order[sheet], *at, it) for (sheet, *at), it in (numbers | formulas).items())
+    contents = {cell: value for cell, value in book.values.items() if not isinstance(value, str)}
+    contents |= {cell: book.typed(cell) for cell in book.formulas}
+    return frozenset(
+        (book.sheets.index(sheet), *place, content) for (sheet, *place), content in contents.items()
+    )
 
 
 def read_survey() -> list[dict[str, str]]:
@@ -77,7 +78,7 @@ def slips(rows: list[dict[str, str]]) -> dict[str, set[str]]:
             if row["slip"] == "other formula":
                 used = "holds the formula of another column"
             found[used or row["slip"] or "not named"].add(row["file"])
-    return dict(sorted(found.items(), key=lambda it: -len(it[1])))
+    return dict(sorted(found.items(), key=lambda slip: -len(slip[1])))
 
 
 def verdicts(rows: list[dict[str, str]]) -> dict[str, set[str]]:

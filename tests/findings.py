@@ -1,17 +1,16 @@
-"""What `check` finds in a workbook, as data: only the test of the report holds its wording.
-
-Only here do the tests of `check` look into the package, but for a few that put something in place
-of a part of it.
-"""
+"""What `check` finds in a workbook, as data, and what a test says that it should find."""
 
 import re
+
+from hypothesis import HealthCheck, settings
 
 from backprop.check.command import check_files
 from backprop.check.findings import FAILED, INCOMPLETE, RIGHT, UNREADABLE, WRONG, Asked
 from backprop.check.formula import Symbol
-from backprop.check.headers import column_of  # noqa: F401
-from backprop.check.slips import structural
-from backprop.check.words import in_words, written
+from backprop.check.words import written
+
+# How often Hypothesis tries sheets.
+SETTINGS = settings(max_examples=15, deadline=None, suppress_health_check=[*HealthCheck])
 
 
 def findings(path, **asked):
@@ -36,7 +35,6 @@ class Found(dict):
         missing: facts of a reason for which something was not judged, in a table or beside it.
         gaps: rows that were not judged, as `gaps` gives them.
         remarks: facts of each remark, in any order; a list or a set.
-        unsaid: facts that no remark names.
         reason: facts of why nothing can be judged.
         tables: a tuple of numbers, of which one is theirs; one table where something is judged.
         rates: of each table the learning rate and its cell.
@@ -54,7 +52,7 @@ def differences(report, found):
         "verdict": report.verdict, "wrong": wrong_columns(report), "slips": slips(report),
         "likely": [it.likely for it in wrong], "cells": [it.cells for it in wrong],
         "right": [it.right_formula for it in wrong], "missing": missing, "gaps": gaps(report),
-        "remarks": remarks, "unsaid": remarks, "reason": [report.reason], "tables": len(tables),
+        "remarks": remarks, "reason": [report.reason], "tables": len(tables),
         "rates": [(it.learning_rate, it.rate_cell) for it in tables],
         "rows": [(it.first_row, it.rows) for it in tables],
         "judged": [it.judged for it in tables],
@@ -90,7 +88,6 @@ _AGREES = {
         all(told(seen, *facts) for facts in them)
         and (isinstance(them, set) or len(seen) == len(them))
     ),
-    "unsaid": lambda seen, facts: not told(seen, *facts),
     "reason": lambda seen, facts: told(seen, *facts),
     "tables": lambda seen, counts: seen in counts,
 }
@@ -119,11 +116,6 @@ def slips(report):
 def _name(tree):
     elsewhere = isinstance(tree, Symbol) and tree.below
     return written(tree) + (f"[{tree.below}]" if elsewhere else "")
-
-
-def slips_in_words(column):
-    """Say every slip of a column's formula that is looked for."""
-    return [in_words(slip, lambda it: it.column) for slip, _ in structural(column, frozenset())]
 
 
 def gaps(report):

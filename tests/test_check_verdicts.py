@@ -14,7 +14,7 @@ ABOVE = {"at": "D17", "once": ONCE, "rate": "$R$2", "label": "LR"}
 GIVEN = {"K2:O2": ["t1", "t2", None, "i1", "i2"], "K3:O3": [0.5, 0.5, None, 0.05, 0.1]}
 IN_FIRST_ROW = {"t1": "$B$5", "t2": "$C$5", "i1": "$D$5", "i2": "$E$5"}
 COMPARISON = ["Learning rate", "E after 10 steps", 0.1, 0.0134]
-NINES = ("=90+9", 99)
+NINES, ERROR = ("=90+9", 99), ("=1/0", "#DIV/0!")
 ERRORS = ("E_TOT_0.1", "E_TOT_0.2", "E_TOT_0.5")
 OTHER_GRADIENT = {"w1": "{w1}-{eta}*{dw2}"}
 COMMONLY_WRONG = Manner(texts=COMMONEST, steps=3)
@@ -44,6 +44,10 @@ def moved(update, slip):
     texts = {weight: update.replace("W", weight) for weight in WEIGHTS}
     found = Found(wrong=dict.fromkeys(WEIGHTS, STEPS), slips=[(slip, "", "")] * 8)
     return Manner(label=None, texts=texts), found
+
+
+def given(column, typed, *slip):
+    return Manner(steps=0, typed=typed), Found(wrong={(column, 1)}, slips={slip})
 
 
 def lacking(cells, *missing, **manner):
@@ -88,12 +92,9 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
         Found(wrong={"i1": STEPS}, slips=[("changed", "", "")])),
     "inputs that a formula changes": (
         Manner(typed={"D9": ("=D8+1", 1.05)}), Found(remarks={("i1", "D9")})),
-    "a target with a comma": (Manner(steps=0, typed={"B5": "0,01"}),
-        Found(wrong={("t1", 1)}, slips={("comma", "'0,01'", "")})),
-    "an input that is an error": (Manner(steps=0, typed={"E5": ("=1/0", "#DIV/0!")}),
-        Found(wrong={("i2", 1)}, slips={("no number", "'#DIV/0!'", "")})),
-    "a weight that is missing": (Manner(steps=0, typed={"F5": None}),
-        Found(wrong={("w1", 1)}, slips={("empty", "", "")})),
+    "a target with a comma": given("t1", {"B5": "0,01"}, "comma", "'0,01'", ""),
+    "an input that is an error": given("i2", {"E5": ERROR}, "no number", "'#DIV/0!'", ""),
+    "a weight that is missing": given("w1", {"F5": None}, "empty", "", ""),
     "short typed numbers for w1": (Manner(typed={"F8:F17": 0.15}), Found(missing=("w1",))),
     "short typed numbers for E2": (Manner(typed={"W8:W17": 0.01}), Found(missing=("E2",))),
     "short typed numbers for h1": (Manner(typed={"J8:J17": 0.03}), Found(missing=("h1",))),
@@ -203,7 +204,7 @@ CASES = {name: (sheets, Found()) for name, sheets in RIGHT.items()} | {
     "commas below the first row": (
         Manner(decimals=8, typed={"B6:AF17": "0,5"}), Found(missing=("commas",))),
     "commas in what is given": (
-        Manner(commas=True), Found(slips={("comma", "'0,5'", "")}, unsaid=("t1", "changes"))),
+        Manner(commas=True), Found(slips={("comma", "'0,5'", "")}, remarks=[])),
     # --- Told by halves, or not at all ----------------------------------------------------
     "inputs once above, and a slip": (
         Manner(**ABOVE, typed=GIVEN, texts={"h1": "{w1}*{i2}+{w2}*{i2}"}),

@@ -36,6 +36,6 @@ right one, the first that computes the same is the slip:
 (array([ 0.69, -0.86, -0.08]), array([ 0.35,  0.72, -0.03]))
 >>> computes("h2", tree, frozenset(), NOTHING)
 False
->>> in_words(slip_of_formula("h2", tree, frozenset(), NOTHING, eta=None), lambda it: it.column)
+>>> in_words(slip_of_formula("h2", tree, frozenset(), NOTHING, eta=None), lambda cell: cell.column)
 'uses w3 where w4 belongs'
 """

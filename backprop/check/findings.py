@@ -1,5 +1,6 @@
 """What was found in one workbook, as data: read it, judge its tables, name the mistakes."""
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ import numpy as np
 
 from backprop.check.answers import ETA, GIVEN, is_given
 from backprop.check.book import Book, UnreadableBook, address, read_book
-from backprop.check.formula import Formulas, Symbol, Tree, leaves, with_leaves
+from backprop.check.formula import Formulas, Symbol, Tree, with_leaves
 from backprop.check.gaps import Gap, find_gaps
 from backprop.check.headers import Header, Rows, find_headers, find_rows
 from backprop.check.judge import Verdict, best, count_wrong, judge, right_values
@@ -130,16 +131,16 @@ def _check(book: Book, asked: Asked) -> FileReport:
         return FileReport(reason=f"has more than {MOST_TABLES} tables")
     rows = [find_rows(book, header) for header in headers]
     judged = [
-        it if isinstance(it, str) else
-        _judge(placements(formulas, header, it, _end_above(header, headers, rows)))
-        for header, it in zip(headers, rows, strict=True)
+        _judge(placements(formulas, header, found, _end_above(header, headers, rows)))
+        if isinstance(found, Rows) else found
+        for header, found in zip(headers, rows, strict=True)
     ]  # fmt: skip
-    reports = [_report(*them, asked) for them in judged if not isinstance(them, str)]
+    reports = [_report(*found, asked) for found in judged if not isinstance(found, str)]
     if any(report.judged for report in reports):
-        tables = [them if isinstance(them, str) else them[0] for them in judged]
+        tables = [found if isinstance(found, str) else found[0] for found in judged]
         return FileReport(tuple(reports), tuple(find_gaps(formulas, headers, tables)))
-    fullest = max(range(len(headers)), key=lambda it: len(headers[it].places))
-    header, reason = headers[fullest], judged[fullest] or "there are no numbers below the headers"
+    header, found = max(zip(headers, judged, strict=True), key=lambda pair: len(pair[0].places))
+    reason = found or "there are no numbers below the headers"
     if not isinstance(reason, str):
         reason = "; ".join(_missing(*reason, asked))
     where = f"sheet {header.sheet}, headers in row {header.line + 1}"
@@ -148,9 +149,11 @@ def _check(book: Book, asked: Asked) -> FileReport:
 
 def _end_above(header: Header, headers: Sequence[Header], rows: Sequence[Rows | str]) -> int:
     """Give the line below the last table that stands above a header."""
-    found = zip(headers, rows, strict=True)
-    same = [it for other, it in found if other.sheet == header.sheet and not isinstance(it, str)]
-    ends = [table.first + table.lines for table in same]
+    ends = [
+        found.first + found.lines
+        for other, found in zip(headers, rows, strict=True)
+        if other.sheet == header.sheet and isinstance(found, Rows)
+    ]
     return max((end for end in ends if end <= header.line), default=0)
 
 
@@ -184,7 +187,7 @@ def _report(table: Table, verdicts: Sequence[Verdict], asked: Asked) -> TableRep
         rate_span=table.rate.span,
         judged=sum(verdict.right is not None for verdict in computed),
         remarks=tuple(_remarks(table, verdicts)),
-        wrong=tuple(sorted(wrong, key=lambda it: order.index(it.column))),
+        wrong=tuple(sorted(wrong, key=lambda finding: order.index(finding.column))),
         starts=_start(table, asked),
         missing=tuple(_missing(table, verdicts, asked)),
     )
@@ -262,9 +265,9 @@ def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterato
     groups: dict[object, tuple[Slip | None, list[int]]] = {}
     for tree, rows in of_tree.items():
         found = find_slips(table, column, tree, rows) if len(groups) < MOST_TOLD else [(None, rows)]
-        for slip, alike in found:
-            key = slip or (tree if len(groups) < MOST_TOLD else "others") or (column, *alike)
-            groups.setdefault(key, (slip, []))[1].extend(alike)
+        for slip, their_rows in found:
+            key = slip or (tree if len(groups) < MOST_TOLD else "others") or (column, *their_rows)
+            groups.setdefault(key, (slip, []))[1].extend(their_rows)
     for key, (slip, rows) in sorted(groups.items(), key=lambda group: min(group[1][1])):
         row = min(rows)
         cell = table.cell(column, row)
@@ -280,7 +283,7 @@ def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterato
                 "a number" if is_given(column, row) else table.right_formula(column, row)
             ),
             slip=named,
-            likely=in_words(named, lambda it, row=row: _named(table, it, row)) if named else "",
+            likely=in_words(named, functools.partial(_named, table, row)) if named else "",
             alike=key,
         )
 
@@ -288,19 +291,17 @@ def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterato
 def _called(table: Table, slip: Slip) -> Slip:
     """Give a slip with the sheet's own names."""
 
+    def renamed(leaf: Tree) -> Tree:
+        own = isinstance(leaf, Symbol)
+        return leaf._replace(column=table.called(leaf.column)) if own else leaf
+
     def called(tree: Tree | None) -> Tree | None:
-        if tree is None:
-            return None
-        new = (
-            leaf._replace(column=table.called(leaf.column)) if isinstance(leaf, Symbol) else leaf
-            for leaf in leaves(tree)
-        )
-        return with_leaves(tree, new)
+        return tree and with_leaves(tree, renamed)
 
     return slip._replace(used=called(slip.used), belongs=called(slip.belongs))
 
 
-def _named(table: Table, symbol: Symbol, row: int) -> str:
+def _named(table: Table, row: int, symbol: Symbol) -> str:
     """Name a cell of the table, as seen from a row, with its address."""
     if symbol == ETA:
         cell = table.rate.cell

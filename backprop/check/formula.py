@@ -16,14 +16,7 @@ from openpyxl.formula.tokenizer import Token
 from openpyxl.utils import column_index_from_string
 
 from backprop.check.book import Book, Cell, Formula, number
-from backprop.check.limits import (
-    DEEPEST,
-    LARGEST_TREE,
-    LONGEST,
-    MOST_STEPS,
-    NESTED,
-    WIDEST,
-)
+from backprop.check.limits import DEEPEST, LARGEST_TREE, LONGEST, MOST_STEPS, NESTED, WIDEST
 
 TOO_MANY = "they depend on too many other cells"
 
@@ -138,19 +131,13 @@ def nodes(tree: Tree) -> Iterator[tuple[Tree, int]]:
 
 def leaves(tree: Tree) -> Iterator[Tree]:
     """Give all that a tree is computed from, each as often as it stands there."""
-    rest = [tree]
-    while rest:
-        part = rest.pop()
-        if isinstance(part, Call):
-            rest += part.args[::-1]
-        else:
-            yield part
+    return (part for part, _ in nodes(tree) if not isinstance(part, Call))
 
 
-def with_leaves(tree: Tree, new: Iterator[Tree]) -> Tree:
-    """Put others in place of all leaves, in the order of `leaves`."""
+def with_leaves(tree: Tree, new: Callable[[Tree], Tree]) -> Tree:
+    """Put what a function of each leaf gives in its place, in the order of `leaves`."""
     if not isinstance(tree, Call):
-        return next(new)
+        return new(tree)
     return Call(tree.name, tuple([with_leaves(arg, new) for arg in tree.args]))
 
 
@@ -271,7 +258,7 @@ def _elements(tree: Tree) -> list[Tree]:
         return leaf.first._replace(line=top + down, column=left + right)
 
     return [
-        with_leaves(tree, (element(leaf, line, column) for leaf in leaves(tree)))
+        with_leaves(tree, functools.partial(element, line=line, column=column))
         for line in range(lines)
         for column in range(columns)
     ]
@@ -365,10 +352,10 @@ class Formulas:
             shape = sheet, column - formula.origin[1], column, *parts
         if shape not in self._of_shape:
             try:
-                tree = read(text, lambda it: self._refer(it, sheet, formula, column))
-                leaves_ = [_single(leaf, formula) for leaf in leaves(_small(tree))]
-                refs = tuple(leaf for leaf in leaves_ if isinstance(leaf, Ref))
-                self._of_shape[shape] = Typed(shape, with_leaves(tree, iter(leaves_)), refs)
+                tree = _small(read(text, lambda name: self._refer(name, sheet, formula, column)))
+                tree = with_leaves(tree, functools.partial(_single, formula=formula))
+                refs = tuple(leaf for leaf in leaves(tree) if isinstance(leaf, Ref))
+                self._of_shape[shape] = Typed(shape, tree, refs)
             except Unevaluable as reason:
                 self._of_shape[shape] = reason
         return self._of_shape[shape]
@@ -394,6 +381,8 @@ class Formulas:
             raise Unevaluable(TOO_MANY)
 
         def value_at(cell: Cell) -> Tree:
+            if cell in seen:
+                return seen[cell]
             value = symbol_at(cell)
             if cell[2] == ROW.column:
                 value = float(cell[1] + 1)
@@ -411,11 +400,10 @@ class Formulas:
             seen[cell] = value
             return value
 
-        _, tree, refs = self.typed(cell)
-        cells = [self.cell(ref, cell) for ref in refs]
-        values = iter([seen[cell] if cell in seen else value_at(cell) for cell in cells])
-        new = (next(values) if isinstance(leaf, Ref) else leaf for leaf in leaves(tree))
-        return _small(with_leaves(tree, new))
+        def new(leaf: Tree) -> Tree:
+            return value_at(self.cell(leaf, cell)) if isinstance(leaf, Ref) else leaf
+
+        return _small(with_leaves(self.typed(cell).tree, new))
 
     def reached(self, cells: Iterable[Cell], stop: Callable[[Cell], bool]) -> set[Cell]:
         """Find the cells that some cells' formulas need, through others, but not beyond some.
@@ -502,13 +490,10 @@ class Formulas:
             items = re.findall(r"\[([^\[\]]+)\]", match[2]) or [match[2]]
             columns = [item.lstrip("@") for item in items if not item.startswith("#")]
             if columns and {*columns} <= {*table.headers}:
-                left, right = (table.left + table.headers.index(columns[it]) for it in (0, -1))
-                if items[0].casefold() == "#this row" or match[2].startswith("@"):
-                    first, last = (Ref(table.sheet, 0, place, False) for place in (left, right))
-                else:
-                    first, last = (
-                        Ref(table.sheet, table.first, left),
-                        Ref(table.sheet, table.last, right),
-                    )
+                left, right = (table.left + table.headers.index(columns[end]) for end in (0, -1))
+                one_row = items[0].casefold() == "#this row" or match[2].startswith("@")
+                top, bottom = (0, 0) if one_row else (table.first, table.last)
+                first = Ref(table.sheet, top, left, not one_row)
+                last = Ref(table.sheet, bottom, right, not one_row)
                 return first if first == last else Range(first, last)
         raise Unevaluable(f"{text[:40]} is not a cell of this workbook")

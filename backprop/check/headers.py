@@ -134,7 +134,7 @@ def find_headers(book: Book) -> list[Header]:
     for (sheet, line), names in named.items():
         for part in _side_by_side(sorted(names)):
             places: dict[str, list[int]] = {}
-            for place, column in sorted(part, key=lambda it: it[1].endswith(IF_NO_OTHER)):
+            for place, column in sorted(part, key=lambda name: name[1].endswith(IF_NO_OTHER)):
                 if column.removesuffix(IF_NO_OTHER) == column or column[:-1] not in places:
                     places.setdefault(column.removesuffix(IF_NO_OTHER), []).append(place)
             if len(places) >= FEWEST and not places.keys().isdisjoint(FORMULAS):
@@ -142,7 +142,7 @@ def find_headers(book: Book) -> list[Header]:
                 unnamed = [place for place in span if place not in dict(names)]
                 headers.append(Header(sheet, line, places, unnamed))
     order = {sheet: index for index, sheet in enumerate(book.sheets)}
-    return sorted(headers, key=lambda it: (order[it.sheet], it.line, min(it.taken)))
+    return sorted(headers, key=lambda row: (order[row.sheet], row.line, min(row.taken)))
 
 
 def _side_by_side(named: list[tuple[int, str]]) -> Iterable[list[tuple[int, str]]]:
@@ -171,6 +171,9 @@ class Rows(NamedTuple):
 
 
 COMMAS = "the numbers are text with commas, such as {}: write them with points"
+NEVER_CALCULATED = (
+    "the formulas were never calculated: open the file in a spreadsheet program and save it"
+)
 
 
 def find_rows(book: Book, header: Header) -> Rows | str:
@@ -192,20 +195,14 @@ def find_rows(book: Book, header: Header) -> Rows | str:
         if commas := list(filter(book.has_comma, cells)):
             return COMMAS.format(book.values[commas[0]])
         if any(share(line, book.formulas.__contains__) > 0.5 for line in below):
-            return (
-                "the formulas were never calculated: open the file in a spreadsheet program and "
-                "save it"
-            )
+            return NEVER_CALCULATED
         if any(share(line, book.is_filled) > 0 for line in below):
             return "the computed columns are empty: fill in their formulas and save the file"
         return ""
     end = first
     while share(end, book.is_filled) > 0.5:
         end += 1
-    weights = [
-        (header.sheet, end, header.places[weight][-1])
-        for weight in WEIGHTS
-        if weight in header.places
-    ]
+    places = [header.places[weight][-1] for weight in WEIGHTS if weight in header.places]
+    weights = [(header.sheet, end, place) for place in places]
     last = all(map(book.is_filled, weights)) and any(weight in book.formulas for weight in weights)
     return Rows(first, end - first, end - first + last)

@@ -7,6 +7,7 @@ cell does not make others wrong.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +51,7 @@ def best(tables: Iterable[Table]) -> tuple[int, Table]:
         if any(count <= table.doubt for count, _ in counted):
             break
         counted.append((count_wrong(table) + table.doubt, table))
-    return min(counted, key=lambda it: it[0])
+    return min(counted, key=itemgetter(0))
 
 
 def count_wrong(table: Table) -> int:
@@ -93,55 +94,50 @@ def _judge_column(table: Table, column: str, rows: list[int]) -> list[Verdict]:
     missing = [
         column for column in COLUMNS if column in table.lacking & {need.column for need in needed}
     ]
-    found, left = [], {}  # of the rows that are left to be judged by their values, the reason
-    right, last = None, None
+    found: list[Verdict] = []
+    by_value: dict[int, str] = {}  # the rows that are judged by their values, each with the reason
+    right, reason, last = None, "", None
     for row in rows:
-        reason = ""
         try:
             tree = table.tree(column, row)
         except Unevaluable as error:
-            reason, tree = str(error), None
-        if tree is None:
-            right = None
-        elif tree != last:
-            right = _agrees(table, column, row, tree)
+            tree, right, reason = None, None, str(error)
+        else:
+            if tree is None:
+                right, reason = None, ""
+            elif tree != last:
+                right, reason = _by_formula(table, column, row, tree)
         last = tree
         if right is None or (missing and not right):
-            if tree is not None and right is None:
-                reason = _why_by_value(table, column, row, tree)
-            left[row] = reason
+            by_value[row] = reason
         else:
             found.append(Verdict(column, row, right, tree))
-    return (
-        [*found, *_judge_values(table, column, missing, left, alone=not found)] if left else found
-    )
+    if by_value:
+        found += _judge_values(table, column, missing, by_value, alone=not found)
+    return found
 
 
 # --- By its formula -----------------------------------------------------------------------
 
 
-def _agrees(table: Table, column: str, row: int, tree: Tree) -> bool | None:
-    """Tell whether a cell's formula is the right one, None where only its value can tell.
+def _by_formula(table: Table, column: str, row: int, tree: Tree) -> tuple[bool | None, str]:
+    """Tell whether a cell's formula is the right one; where only its value can tell, None and why.
 
     One that is right but for a rounding is judged like a typed number, within its digits.
     """
+    if not symbols(tree):
+        return None, "they refer to no cell of the table"
+    right: bool | None = False
     for kept in table.kept_inputs(column, row, tree):
-        if column in FORMULAS:
-            verdict = computes(column, tree, table.lacking, kept)
-        elif symbols(tree):
+        if right is False and column in FORMULAS:
+            right = computes(column, tree, table.lacking, kept)
+        elif right is False:
             moved = moved_by(column, tree, kept)
-            verdict = moved is not None and moved > 0 and table.rate.explains(moved, CLOSE)
-        else:
-            verdict = None
-        if verdict is not False:
-            return verdict
-    return None if _only_rounds(table, column, row, tree) else False
-
-
-def _only_rounds(table: Table, column: str, row: int, tree: Tree) -> bool:
-    """Tell whether a formula is the right one but for a rounding."""
+            right = moved is not None and moved > 0 and table.rate.explains(moved, CLOSE)
     exact = _unrounded(tree)
-    return exact != tree and _agrees(table, column, row, exact) is True
+    if not right and exact != tree and _by_formula(table, column, row, exact)[0]:
+        return None, ROUNDS
+    return right, "they fail with other inputs and weights" if right is None else ""
 
 
 def _unrounded(tree: Tree) -> Tree:
@@ -158,14 +154,6 @@ def _most_rounded(tree: Tree) -> float:
         return 0.0
     digits = tree.args[1] if len(tree.args) > 1 else 0.0
     return ROUNDINGS[tree.name] * 10.0 ** -max(digits, -300.0) if isinstance(digits, float) else 0.0
-
-
-def _why_by_value(table: Table, column: str, row: int, tree: Tree) -> str:
-    """Say why only its value can tell whether a formula is right."""
-    if not symbols(tree):
-        return "they refer to no cell of the table"
-    rounds = _only_rounds(table, column, row, tree)
-    return ROUNDS if rounds else "they fail with other inputs and weights"
 
 
 # --- By its saved value -------------------------------------------------------------------
@@ -185,14 +173,14 @@ def _judge_values(
         rows: of formulas, with the reason.
         alone: whether no cell of the column was judged by its formula.
     """
-    right, near, far, blunt = compare(table, column)
+    right, tolerance, is_off, blunt = compare(table, column)
     value = table.values[column]
     rounds = {row for row, why in rows.items() if why == ROUNDS and np.isfinite(value[row])}
     for row in rounds:
-        near[row] = max(abs(value[row] - right[row]), _most_rounded(table.tree(column, row)))
-    wrong = {row for row in rows if far[row] and row not in rounds}
-    coarse = {row for row in rows if near[row] > blunt[row]}
-    sharp = wrong | {row for row in rows if np.isfinite(right[row]) and row not in coarse}
+        tolerance[row] = max(abs(value[row] - right[row]), _most_rounded(table.tree(column, row)))
+    wrong = {row for row in rows if is_off[row] and row not in rounds}
+    coarse = {row for row in rows if tolerance[row] > blunt[row]}
+    certain = wrong | {row for row in rows if np.isfinite(right[row]) and row not in coarse}
     unjudged = "too few digits to tell right from wrong"
     if column in WEIGHTS and table.rate.value is None:
         unjudged = "the learning rate is unknown: write it beside a label such as η"
@@ -202,7 +190,7 @@ def _judge_values(
         may_be_coarse = alone and table.cell(column, row) not in table.book.formulas
         if row in wrong:
             yield Verdict(column, row, False, None, by_value)
-        elif not sharp or (row in coarse and not may_be_coarse):
+        elif not certain or (row in coarse and not may_be_coarse):
             yield Verdict(column, row, None, None, by_value, unjudged)
         else:
             yield Verdict(column, row, True if np.isfinite(right[row]) else None, None, by_value)
@@ -222,19 +210,19 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
     tree = right_tree(column, table.lacking)
     saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)
     with np.errstate(all="ignore"):
-        near = table.half_units(column) + np.maximum(RELATIVE * np.abs(right), FLOOR)
+        tolerance = table.half_units(column) + np.maximum(RELATIVE * np.abs(right), FLOOR)
         for symbol in symbols(tree) - {ETA}:
             moved = saved | {
                 symbol: saved[symbol] + shifted(table.half_units(symbol.column), symbol.below)
             }
-            near = near + np.nan_to_num(np.abs(evaluate(tree, moved) - right))
+            tolerance = tolerance + np.nan_to_num(np.abs(evaluate(tree, moved) - right))
         if column in WEIGHTS:  # any rate within the span may be meant
             ends = [evaluate(tree, saved | {ETA: rate}) - right for rate in table.rate.span]
-            near = near + np.nan_to_num(np.abs(ends).max(axis=0))
+            tolerance = tolerance + np.nan_to_num(np.abs(ends).max(axis=0))
         value = table.values[column]
-        far = ~(np.abs(value - right) <= near) & (np.isfinite(right) | np.isnan(value))
+        is_off = ~(np.abs(value - right) <= tolerance) & (np.isfinite(right) | np.isnan(value))
         scale = np.abs(right - shifted(value, -1)) if column in WEIGHTS else np.abs(right)
-    return right, near, far, np.where(scale == 0, np.inf, BLUNT * scale)
+    return right, tolerance, is_off, np.where(scale == 0, np.inf, BLUNT * scale)
 
 
 def right_values(table: Table, column: str) -> np.ndarray:
@@ -247,13 +235,9 @@ def right_values(table: Table, column: str) -> np.ndarray:
 def saved_numbers(table: Table, needed: Collection[Symbol]) -> dict[Symbol, np.ndarray]:
     """Give the saved numbers of cells, as seen from every row; NaN where there are none."""
     unknown = np.full(table.lines, np.nan)
-    eta = np.full(table.lines, np.nan if table.rate.value is None else table.rate.value)
-    return {
-        symbol: eta
-        if symbol == ETA
-        else shifted(table.values.get(symbol.column, unknown), symbol.below)
-        for symbol in needed
-    }
+    rate = np.nan if table.rate.value is None else table.rate.value
+    known = table.values | {ETA.column: np.full(table.lines, rate)}
+    return {symbol: shifted(known.get(symbol.column, unknown), symbol.below) for symbol in needed}
 
 
 def shifted(column: np.ndarray, below: int) -> np.ndarray:

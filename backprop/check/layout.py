@@ -103,7 +103,8 @@ class Layout:
         """Whether every row has the same inputs and targets, written in it."""
         whole = list(range(self.lines))
         return all(
-            rows == whole and np.ptp(self.values[it]) == 0 for it, rows in self._given_rows.items()
+            rows == whole and np.ptp(self.values[column]) == 0
+            for column, rows in self._given_rows.items()
         )
 
     def cell(self, column: str, row: int) -> Cell:
@@ -206,10 +207,8 @@ class Layout:
         if column in GIVEN:
             return np.zeros(self.lines)
         row = min(1, self.lines - 1)
-        second = [them[row] for name, them in self.values.items() if name not in GIVEN]
-        own, all_ = (
-            [digits for digits in map(decimals, them) if digits] for them in (saved, second)
-        )
+        second = [values[row] for name, values in self.values.items() if name not in GIVEN]
+        own, all_ = (list(filter(None, map(decimals, numbers))) for numbers in (saved, second))
         usual = median_low(own or all_ or [DIGITS])
         halves = np.array([0.5 * 10.0 ** -(decimals(number) or usual) for number in saved])
         halves = np.maximum(halves, FLOAT32 * np.nan_to_num(np.abs(saved)))

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -76,17 +77,16 @@ def find_rate(table: Layout, labels: Sequence[tuple[float, Cell]], above: int) -
         return known(value, at)
     if labels:
         steps = np.concatenate([np.empty((0, 2)), *_allowed(table, 1)])
-        return known(*min(
-            (own or labels)[::-1],
-            key=lambda it: np.sum((it[0] < steps[:, 0]) | (it[0] > steps[:, 1])),
-        ))  # fmt: skip
+        least, most = steps.T
+        unexplained = [np.sum((rate < least) | (rate > most)) for rate, _ in own or labels]
+        return known(*(own or labels)[::-1][np.argmin(unexplained[::-1])])
     return _inferred(table) if used is None else known(abs(used) or None)
 
 
 # --- By its label ---------------------------------------------------------------------------
 
 
-def find_labels(book: Book, sheet: str, near: tuple[int, int]) -> list[tuple[float, Cell]]:
+def find_labels(book: Book, sheet: str, corner: tuple[int, int]) -> list[tuple[float, Cell]]:
     """Find labelled learning rates of a sheet, and their cells; the nearest to a place last."""
     found = []
     for line, place, text in book.texts[sheet]:
@@ -100,8 +100,8 @@ def find_labels(book: Book, sheet: str, near: tuple[int, int]) -> list[tuple[flo
             values = [
                 (book.number(cell) if inside == "" else number(inside), cell) for cell in cells
             ]
-            far = abs(near[0] - line) + abs(place - near[1])
-            found += [(-far, value, it) for value, it in values if value is not None][:1]
+            distance = abs(corner[0] - line) + abs(place - corner[1])
+            found += [(-distance, value, cell) for value, cell in values if value is not None][:1]
     return [(value, cell) for _, value, cell in sorted(found) if value > 0]
 
 
@@ -152,18 +152,14 @@ def _inferred(table: Layout) -> Rate:
 
     If those explain more that would move the weights up, it is what they should have moved down.
     """
-    down, up = (
-        _most_agreed(
-            np.array([_most_agreed(allowed)[:2] for allowed in _allowed(table, sign)]).reshape(
-                -1, 2
-            )
-        )
-        for sign in (1, -1)
-    )
-    moving = [interval for interval in (down, up) if 0 < interval[0] <= interval[1] < math.inf]
+    agreed = []
+    for sign in (1, -1):
+        of_weights = [_most_agreed(allowed)[:2] for allowed in _allowed(table, sign)]
+        agreed.append(_most_agreed(np.array(of_weights).reshape(-1, 2)))
+    moving = [interval for interval in agreed if 0 < interval[0] <= interval[1] < math.inf]
     if not moving:
         return known(None)
-    least, most, _ = max(moving, key=lambda it: it[2])
+    least, most, _ = max(moving, key=itemgetter(2))
     return Rate(roundest(least, most), None, (least, most))
 
 
@@ -223,6 +219,6 @@ def roundest(least: float, most: float) -> float:
         whole = range(max(math.ceil(least / unit), 1), math.floor(most / unit) + 1)
         if whole:
             middle = (least + most) / 2 / unit
-            best = min(whole, key=lambda it: (it != 1, it % 5 > 0, it % 2 > 0, abs(it - middle)))
+            best = min(whole, key=lambda n: (n != 1, n % 5 > 0, n % 2 > 0, abs(n - middle)))
             return float(f"{best * unit:.15g}")
     return most

@@ -5,14 +5,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backprop.check.findings import (
-    INCOMPLETE,
-    RIGHT,
-    UNREADABLE,
-    WRONG,
-    FileReport,
-    TableReport,
-)
+from backprop.check.findings import INCOMPLETE, RIGHT, UNREADABLE, WRONG, FileReport, TableReport
 from backprop.check.gaps import Gap
 from backprop.check.slips import Slip
 from backprop.check.words import written
@@ -32,9 +25,8 @@ def tells_more(report: FileReport) -> bool:
 
 def sentence(report: FileReport) -> str:
     """Give the verdict on a file in one sentence."""
-    missing = [reason for table in report.tables for reason in table.missing] + [
-        *map(_where, report.gaps)
-    ]
+    missing = [reason for table in report.tables for reason in table.missing]
+    missing += map(_where, report.gaps)
     within = _count(len(report.tables), "table")
     if report.verdict == UNREADABLE:
         return f"Cannot be judged: {report.reason}"
@@ -58,8 +50,8 @@ def details(report: FileReport) -> str:
     lines: list[str] = []
     groups: dict[Any, list[TableReport]] = {}
     for table in report.tables:
-        alike = tuple((wrong.column, wrong.alike) for wrong in table.wrong)
-        key = (alike, table.starts, table.missing) if alike else id(table)
+        mistakes = tuple((wrong.column, wrong.alike) for wrong in table.wrong)
+        key = (mistakes, table.starts, table.missing) if mistakes else id(table)
         groups.setdefault(key, []).append(table)
     for first, *others in groups.values():
         lines += _table_lines(first)
@@ -74,7 +66,7 @@ def details(report: FileReport) -> str:
 def overview(reports: Mapping[str, FileReport]) -> str:
     """Write a line for each file."""
     width = max(map(len, reports))
-    return "\n".join(f"{name:{width}}  {sentence(it)}" for name, it in reports.items())
+    return "\n".join(f"{name:{width}}  {sentence(found)}" for name, found in reports.items())
 
 
 def csv_text(reports: Mapping[str, FileReport]) -> str:
@@ -87,11 +79,14 @@ def csv_text(reports: Mapping[str, FileReport]) -> str:
     writer.writeheader()
     for name, report in reports.items():
         for row in rows_of(report):
-            writer.writerow({
-                field: f"'{it}" if isinstance(it, str) and it[:1] in {*"=+-@\t\r"} else it
-                for field, it in ({"file": name} | row).items()
-            })  # fmt: skip
+            contents = {"file": name} | row
+            writer.writerow({field: _harmless(content) for field, content in contents.items()})
     return text.getvalue()
+
+
+def _harmless(content: Any) -> Any:
+    would_be_computed = isinstance(content, str) and content[:1] in {*"=+-@\t\r"}
+    return f"'{content}" if would_be_computed else content
 
 
 def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
@@ -110,11 +105,8 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
         }
         for column, wrong in table.columns().items():
             first, slip = wrong[0], wrong[0].slip or Slip("")
-            more = [
-                f"{finding.likely}, from {finding.cells[0]}"
-                for finding in wrong[1:]
-                if finding.likely
-            ]
+            others = [finding for finding in wrong[1:] if finding.likely]
+            more = [f"{finding.likely}, from {finding.cells[0]}" for finding in others]
             same = {name: getattr(first, name) for name in first._fields if name in FIELDS}
             yield place | same | {
                 "column": column,

@@ -6,7 +6,7 @@ A change is data, a `Slip`, together with the changed tree; `words` says it.
 import functools
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,8 +78,8 @@ def find_slips(
     groups: dict[Slip | None, list[int]] = {}
     for row in rows:
         groups.setdefault(_not_computed(table, column, row), []).append(row)
-    for slip, alike in groups.items():
-        yield slip or _slip_of_values(table, column, alike), alike
+    for slip, same in groups.items():
+        yield slip or _slip_of_values(table, column, same), same
 
 
 def _blank(table: Table, column: str, tree: Tree, row: int) -> Slip | None:
@@ -117,7 +117,9 @@ def slip_of_formula(
         ),
         ((Slip("extra term", used=number), Call("+", (right, number))) for number in typed),
     )
-    return next((slip for slip, it in tries if _is_same(outcome(it, kept, eta), there)), None)
+    return next(
+        (slip for slip, changed in tries if _is_same(outcome(changed, kept, eta), there)), None
+    )
 
 
 def _is_same(value: np.ndarray, other: np.ndarray) -> bool:
@@ -148,13 +150,13 @@ def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
     cells += [Symbol(gradient_of(column), 0)] if column in WEIGHTS else []
     right = right_tree(column, table.lacking)
     saved = saved_numbers(table, {*cells, *symbols(right)})
-    _, near, _, _ = compare(table, column)
+    _, tolerance, _, _ = compare(table, column)
     found: dict[Slip, np.ndarray] = {}
     for slip, changed in (*replaced(right, cells), *structural(column, table.lacking)):
         if symbols(changed) <= saved.keys():
             with np.errstate(all="ignore"):
                 value = np.broadcast_to(evaluate(changed, saved), table.lines)
-                fits = np.abs(value - table.values[column])[rows] <= near[rows]
+                fits = np.abs(value - table.values[column])[rows] <= tolerance[rows]
             tried = outcome(changed, NOTHING, 0.7)
             if fits.all() and not any(_is_same(tried, other) for other in found.values()):
                 found[slip] = tried
@@ -168,16 +170,13 @@ def replaced(tree: Tree, others: Iterable[Tree]) -> Iterator[Change]:
     """Put another cell or number in place of one: once, or in several places, or in all."""
     own = list(leaves(tree))
     for leaf in dict.fromkeys(own):
-        places = [index for index, it in enumerate(own) if it == leaf]
+        places = [index for index, part in enumerate(own) if part == leaf]
         few = len(places) <= MOST_PLACES
         for times in range(1, len(places) + 1) if few else (1, len(places)):
             for some in itertools.combinations(places, times):
                 for other in others:
                     if other != leaf:
-                        new = own.copy()
-                        for place in some:
-                            new[place] = other
-                        yield Slip("replaced", other, leaf), with_leaves(tree, iter(new))
+                        yield Slip("replaced", other, leaf), _replaced_at(tree, some, other)
 
 
 @functools.cache
@@ -188,26 +187,26 @@ def structural(column: str, lacking: frozenset[str]) -> list[Change]:
         return []
     changes = [*edits(right), *retyped(column, lacking)]
     if column in WEIGHTS:
-        changes.insert(0, (Slip("climbs"), Call("+", right.args)))
-        changes.insert(0, (Slip("still"), right.args[0]))
+        moves = [(Slip("still"), right.args[0]), (Slip("climbs"), Call("+", right.args))]
+        changes = moves + changes
     activations = [symbol for symbol in symbols(right) if symbol.column.startswith("a_")]
     nets = right
     for symbol in activations:
         nets = swapped(nets, symbol, symbol._replace(column=symbol.column[2:]))
     changes += [(Slip("net inputs"), nets)] if len(activations) > 1 else []
     if column.startswith("a_"):
-        net = next(it.args[0] for it, _ in nodes(right) if getattr(it, "name", "") == "NEGATIVE")
+        parts = (part for part, _ in nodes(right) if isinstance(part, Call))
+        net = next(part.args[0] for part in parts if part.name == "NEGATIVE")
         changes += [
             (Slip("no sigmoid"), net),
             (Slip("other function", used="tanh"), Call("TANH", (net,))),
             (Slip("other function", used="ReLU"), Call("MAX", (net, 0.0))),
         ]
-    for other in WEIGHTS if column in WEIGHTS else FORMULAS:
-        if other != column:
-            changes.append(
-                (Slip("other formula", belongs=Symbol(other, 0)), right_tree(other, lacking))
-            )
-    return changes
+    others = [other for other in (WEIGHTS if column in WEIGHTS else FORMULAS) if other != column]
+    return changes + [
+        (Slip("other formula", belongs=Symbol(other, 0)), right_tree(other, lacking))
+        for other in others
+    ]
 
 
 def edits(tree: Tree, is_whole: bool = True) -> Iterator[Change]:
@@ -304,7 +303,13 @@ def _with(tokens: list[str], place: int, token: str) -> list[str]:
 
 def swapped(tree: Tree, leaf: Tree, other: Tree) -> Tree:
     """Put another leaf in place of one wherever it stands."""
-    return with_leaves(tree, (other if it == leaf else it for it in leaves(tree)))
+    return with_leaves(tree, lambda own: other if own == leaf else own)
+
+
+def _replaced_at(tree: Tree, places: Collection[int], other: Tree) -> Tree:
+    """Put another leaf at some places, which are counted as `leaves` gives them."""
+    index = itertools.count()
+    return with_leaves(tree, lambda own: other if next(index) in places else own)
 
 
 def _shape(tree: Tree) -> Any:

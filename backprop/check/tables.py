@@ -58,7 +58,8 @@ def placements(formulas: Formulas, header: Header, rows: Rows, above: int) -> It
     Args:
         above: first line of the sheet that belongs to this table, and not to one before.
     """
-    trusted = {column: them[0] for column, them in header.places.items() if len(them) == 1}
+    once = {column: places for column, places in header.places.items() if len(places) == 1}
+    trusted = {column: place for column, (place,) in once.items()}
     layout = Layout(formulas, header.sheet, header.line, *rows, trusted)
     labels = find_labels(
         layout.book, layout.sheet, (layout.first, min(trusted.values(), default=0))
@@ -107,29 +108,22 @@ def _between(header: Header, layout: Layout) -> Iterator[dict[str, int]]:
     lines = [(layout.sheet, layout.first + row) for row in range(min(layout.lines, 2))]
     free = {place for place in header.unnamed if any(book.is_filled((*at, place)) for at in lines)}
     free |= set(header.taken).difference(known.values())
-    runs = [
-        list(run)
-        for is_known, run in itertools.groupby(COLUMNS, known.__contains__)
-        if not is_known
-    ]
-    for run in runs:
-        before, after = COLUMNS.index(run[0]) - 1, COLUMNS.index(run[-1]) + 1
-        left, right = (
-            known.get(COLUMNS[index], -9) if 0 <= index < len(COLUMNS) else -9
-            for index in (before, after)
-        )
+    bordered = (None, *COLUMNS, None)
+    for is_known, columns in itertools.groupby(COLUMNS, known.__contains__):
+        if is_known:
+            continue
+        run = list(columns)
+        before, after = bordered[COLUMNS.index(run[0])], bordered[COLUMNS.index(run[-1]) + 2]
+        left, right = known.get(before, -9), known.get(after, -9)
         inside = sorted(place for place in free if min(left, right) < place < max(left, right))
         if min(left, right) >= 0 and len(inside) == len(run):
             yield dict(zip(run, inside if left < right else inside[::-1], strict=True))
             continue
         for column in run:  # of a name that stands twice, the one beside a neighbour
-            near = [
-                place
-                for place in header.places.get(column, [])
-                if {place - 1, place + 1} & {left, right}
-            ]
-            if len(near) == 1:
-                yield {column: near[0]}
+            named = header.places.get(column, [])
+            beside = [place for place in named if {place - 1, place + 1} & {left, right}]
+            if len(beside) == 1:
+                yield {column: beside[0]}
 
 
 def _is_doubtful(header: Header, layout: Layout, found: Mapping[str, int]) -> bool:
@@ -153,7 +147,7 @@ def numberings(table: Table) -> Iterator[Table]:
         pairs = [*layers, *(tuple(map(gradient_of, pair)) for pair in layers)]
         names = {**dict(pairs), **{second: first for first, second in pairs}}
         if not table.places.keys().isdisjoint(names):
-            places = {names.get(it, it): place for it, place in table.places.items()}
+            places = {names.get(name, name): place for name, place in table.places.items()}
             remarks = (*table.remarks, f"the weights are {numbering(names)}")
             yield replace(table, places=places, names=names, remarks=remarks, doubt=UNUSUAL)
 
@@ -171,21 +165,17 @@ def numbering(names: Mapping[str, str]) -> str:
 def _named_outside(layout: Layout) -> Iterator[Cell]:
     """Give the cells outside of a table that the formulas of its first row name."""
     for column in layout.places:
-        cell = layout.cell(column, 0)
-        sources = layout.formulas.sources(cell)
-        yield from (
-            source
-            for source in sources
-            if source[0] != layout.sheet or not layout.has_line(source[1])
-        )
+        for source in layout.formulas.sources(layout.cell(column, 0)):
+            if source[0] != layout.sheet or not layout.has_line(source[1]):
+                yield source
 
 
 def labels_of(layout: Layout, cell: Cell) -> Iterator[str]:
     """Give the labels of a cell: the text to the left, above, and below it."""
     sheet, line, place = cell
-    left = ((sheet, line, it) for it in range(place - 1, max(place - LABEL_LEFT - 1, -1), -1))
-    above = ((sheet, it, place) for it in range(line - 1, max(line - LABEL_ABOVE - 1, -1), -1))
-    for ray in (left, above, [(sheet, line + 1, place)]):
+    before = [(sheet, line, place - distance) for distance in range(1, LABEL_LEFT + 1)]
+    above = [(sheet, line - distance, place) for distance in range(1, LABEL_ABOVE + 1)]
+    for ray in (before, above, [(sheet, line + 1, place)]):
         texts = (layout.book.values.get(cell) for cell in ray)
         yield next((text for text in texts if isinstance(text, str)), "")
 

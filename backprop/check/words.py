@@ -1,6 +1,7 @@
 """Slips in words."""
 
 from collections.abc import Callable
+from operator import attrgetter
 
 from backprop.check.formula import FUNCTIONS, Call, Symbol, Tree
 from backprop.check.slips import Slip
@@ -62,7 +63,7 @@ def written(tree: Tree | None) -> str:
     """Write a tree as a person would, with the names of the columns."""
     if tree is None or isinstance(tree, str):
         return tree or ""
-    return expression(tree, Typed, lambda it: it.column).text
+    return expression(tree, Typed, attrgetter("column")).text
 
 
 def expression(tree: Tree, notation: type[Expression], name: Callable[[Symbol], str]) -> Expression:
