@@ -1,5 +1,6 @@
 """What `check` finds in a workbook, as data, and what a test says that it should find."""
 
+import operator
 import re
 
 from hypothesis import HealthCheck, settings
@@ -45,29 +46,31 @@ class Found(dict):
 
 def differences(report, found):
     """Give what is not as it is to be found: what there is, and what should be."""
-    tables, wrong = report.tables, [it for table in report.tables for it in table.wrong]
-    remarks = [it for table in tables for it in table.remarks]
-    missing = [it for table in tables for it in table.missing] + [it.reason for it in report.gaps]
+    tables, wrong = report.tables, [mistake for table in report.tables for mistake in table.wrong]
+    reasons = [reason for table in tables for reason in table.missing]
     seen = {
         "verdict": report.verdict, "wrong": wrong_columns(report), "slips": slips(report),
-        "likely": [it.likely for it in wrong], "cells": [it.cells for it in wrong],
-        "right": [it.right_formula for it in wrong], "missing": missing, "gaps": gaps(report),
-        "remarks": remarks, "reason": [report.reason], "tables": len(tables),
-        "rates": [(it.learning_rate, it.rate_cell) for it in tables],
-        "rows": [(it.first_row, it.rows) for it in tables],
-        "judged": [it.judged for it in tables],
+        "likely": [mistake.likely for mistake in wrong],
+        "cells": [mistake.cells for mistake in wrong],
+        "right": [mistake.right_formula for mistake in wrong],
+        "missing": reasons + [gap.reason for gap in report.gaps], "gaps": gaps(report),
+        "remarks": [remark for table in tables for remark in table.remarks],
+        "reason": [report.reason], "tables": len(tables),
+        "rates": [(table.learning_rate, table.rate_cell) for table in tables],
+        "rows": [(table.first_row, table.rows) for table in tables],
+        "judged": [table.judged for table in tables],
     }  # fmt: skip
-    found = {name: it for name, it in found.items() if it is not None}
+    found = {name: expected for name, expected in found.items() if expected is not None}
     verdict = INCOMPLETE if found.keys() & {"missing", "gaps"} else RIGHT
     verdict = WRONG if found.get("wrong") or found.get("slips") else verdict
     verdict = UNREADABLE if "reason" in found else verdict
     found = {"verdict": verdict, "tables": (int(verdict != UNREADABLE),)} | found
     if found["verdict"] == RIGHT:
-        found = {"judged": [19 * it.rows + 8 * (it.rows - 1) for it in tables]} | found
+        found = {"judged": [19 * table.rows + 8 * (table.rows - 1) for table in tables]} | found
     return {
-        name: (seen[name], it)
-        for name, it in found.items()
-        if not _AGREES.get(name, lambda seen, it: seen == it)(seen[name], it)
+        name: (seen[name], expected)
+        for name, expected in found.items()
+        if not _AGREES.get(name, operator.eq)(seen[name], expected)
     }
 
 
@@ -78,16 +81,22 @@ def _same_columns(seen, wrong):
     return seen | {name: counts[name] for name in seen if type(wrong.get(name)) is int} == wrong
 
 
+def _each_told(sentence, facts):
+    return told([sentence], *facts)
+
+
+def _all_told(seen, remarks):
+    is_all = isinstance(remarks, set) or len(seen) == len(remarks)
+    return is_all and all(told(seen, *facts) for facts in remarks)
+
+
 _AGREES = {
-    "verdict": lambda seen, verdict: seen in verdict,  # which may be several
+    "verdict": lambda seen, verdicts: seen in verdicts,
     "wrong": _same_columns,
-    "slips": lambda seen, them: them <= {*seen} if isinstance(them, set) else seen == them,
-    "likely": lambda seen, them: all(told(seen[i : i + 1], *it) for i, it in enumerate(them)),
+    "slips": lambda seen, slips: slips <= {*seen} if isinstance(slips, set) else seen == slips,
+    "likely": lambda seen, facts: all(map(_each_told, seen, facts)) and len(seen) >= len(facts),
     "missing": lambda seen, facts: told(seen, *facts),
-    "remarks": lambda seen, them: (
-        all(told(seen, *facts) for facts in them)
-        and (isinstance(them, set) or len(seen) == len(them))
-    ),
+    "remarks": _all_told,
     "reason": lambda seen, facts: told(seen, *facts),
     "tables": lambda seen, counts: seen in counts,
 }
@@ -96,9 +105,9 @@ _AGREES = {
 def wrong_columns(report):
     """Give the number of wrong cells and the first of them, by column."""
     return {
-        column: (sum(len(it.cells) for it in them), them[0].cells[0])
+        column: (sum(len(mistake.cells) for mistake in mistakes), mistakes[0].cells[0])
         for table in report.tables
-        for column, them in table.columns().items()
+        for column, mistakes in table.columns().items()
     }
 
 
@@ -126,4 +135,4 @@ def gaps(report):
 def told(sentences, *facts):
     """Tell whether one of some sentences names all of these facts, each as a word of its own."""
     words = [rf"(?<!\w){re.escape(str(fact))}(?!\w)" for fact in facts]
-    return any(all(re.search(word, it) for word in words) for it in sentences)
+    return any(all(re.search(word, sentence) for word in words) for sentence in sentences)

@@ -42,7 +42,7 @@ COMMONEST = {name: FORMULAS[name].replace("a_h2", "a_h1") for name in ("∂E/∂
 
 def put_in(text, name_of):
     """Put what a function of the names gives in for the names in braces."""
-    return re.sub(r"{(\w+)}", lambda it: name_of(it[1].replace("d", "∂E/∂")), text)
+    return re.sub(r"{(\w+)}", lambda found: name_of(found[1].replace("d", "∂E/∂")), text)
 
 
 def without(*names):
@@ -55,7 +55,7 @@ def renumbered(*pairs):
     other = dict(pairs) | {second: first for first, second in pairs}
 
     def exchanged(text):
-        return re.sub(r"w\d", lambda it: other.get(it[0], it[0]), text)
+        return re.sub(r"w\d", lambda found: other.get(found[0], found[0]), text)
 
     return {exchanged(name): exchanged(text) for name, text in FORMULAS.items()}
 
@@ -105,26 +105,26 @@ def write_sheet(sheet, *manners):
             row, column = xl_cell_to_rowcol(manner.rate)
             sheet.write_row(row, column - 1, [manner.label, manner.eta])
         _write_table(sheet, manner)
-    for area, content in (it for manner in manners for it in manner.typed.items()):
+    for area, content in (item for manner in manners for item in manner.typed.items()):
         _type(sheet, area, content)
 
 
 def _type(sheet, area, content):
     first, _, last = area.partition(":")
     (top, left), (bottom, right) = map(xl_cell_to_rowcol, (first, last or first))
-    cells = [(row, it) for row in range(top, bottom + 1) for it in range(left, right + 1)]
+    cells = [(row, column) for row in range(top, bottom + 1) for column in range(left, right + 1)]
     contents = content if isinstance(content, list) else [content] * len(cells)
-    for cell, it in zip(cells, contents, strict=True):
-        if it is None:
+    for cell, value in zip(cells, contents, strict=True):
+        if value is None:
             sheet.write_blank(*cell, None, sheet.default_url_format)
-        elif not isinstance(it, tuple):
-            sheet.write(*cell, it)
-        elif it[0][0] == "{":
-            sheet.write_dynamic_array_formula(area, it[0], None, it[1])
+        elif not isinstance(value, tuple):
+            sheet.write(*cell, value)
+        elif value[0][0] == "{":
+            sheet.write_dynamic_array_formula(area, value[0], None, value[1])
             return
         else:
-            copied = Translator(it[0], first).translate_formula(xl_rowcol_to_cell(*cell))
-            sheet.write_formula(*cell, copied, None, it[1])
+            copied = Translator(value[0], first).translate_formula(xl_rowcol_to_cell(*cell))
+            sheet.write_formula(*cell, copied, None, value[1])
 
 
 def _write_table(sheet, manner):
@@ -137,18 +137,19 @@ def _write_table(sheet, manner):
         for row in range(manner.gap):
             sheet.write_string(top + 1 + row, place[name], f"what {name} is")
     first = top + 1 + manner.gap
-    texts = {it: text for it, text in manner.extras.items() if isinstance(text, str)}
+    texts = {name: text for name, text in manner.extras.items() if isinstance(text, str)}
     given = manner.problem.given() | manner.extras | {"eta": manner.eta}
-    given = {it: number for it, number in given.items() if it not in texts}
+    given = {name: number for name, number in given.items() if name not in texts}
     texts |= FORMULAS | UPDATES | manner.texts
     row, cells = _Row(texts, given), {}
     for line in range(first, first + manner.steps + manner.repeats + 1):
         if first < line <= first + manner.steps:
             row = _Row(texts, given | {weight: row.value(weight) for weight in WEIGHTS})
         above = cells | {"eta": manner.rate}
-        cells = {name: xl_rowcol_to_cell(line, it) for name, it in place.items()} | manner.once
-        above |= {f"here_{name}": it for name, it in cells.items()}
-        for name in (it for it in order if it in texts or it in given):
+        cells = {name: xl_rowcol_to_cell(line, column) for name, column in place.items()}
+        cells |= manner.once
+        above |= {f"here_{name}": cell for name, cell in cells.items()}
+        for name in (name for name in order if name in texts or name in given):
             is_given = name in given and (line == first or name not in WEIGHTS)
             if is_given or manner.decimals is not None:
                 value = row[name] if is_given else round(row[name], manner.decimals)
@@ -192,7 +193,7 @@ def computed(text, values):
         "EXP": lambda x: math.exp(min(x, 700)), "POWER": pow, "LN": math.log, "SQRT": math.sqrt,
         "ROUND": round,
     }  # fmt: skip
-    return eval(put_in(text, lambda it: f"({values[it]!r})").replace("^", "**"), functions)
+    return eval(put_in(text, lambda name: f"({values[name]!r})").replace("^", "**"), functions)
 
 
 def labelled(eta, **manner):
@@ -218,6 +219,6 @@ def write_book(path, sheets):
             else:
                 manners = [content] if isinstance(content, Manner) else content
                 write_sheet(workbook.add_worksheet(title), *manners)
-                for name, meaning in (it for manner in manners for it in manner.names.items()):
+                for name, meaning in (item for manner in manners for item in manner.names.items()):
                     workbook.define_name(name, meaning)
     return path

@@ -62,14 +62,6 @@ SLIPS = {
 REFERENCE = re.compile(r"\$?[A-Z]+\$?\d+")
 
 
-def test_a_mistake_without_a_name_is_located(make_book):
-    (table,) = findings(make_book(Manner(texts={"w5": "{w5}*1.001"}, steps=FEW))).tables
-    (wrong,) = table.wrong
-    assert (wrong.column, wrong.slip, wrong.likely) == ("w5", None, "")
-    assert wrong.cells == ("N6", "N7", "N8")
-    assert np.isfinite(wrong.right)
-
-
 @pytest.mark.parametrize("slip", SLIPS, ids=" ".join)
 def test_slips_are_named_with_their_cells_and_the_right_formula(slip, make_book):
     column, text = SLIPS[slip]

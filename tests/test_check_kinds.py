@@ -39,8 +39,8 @@ def instead(content, *slip):
 
 
 RIGHT = {
-    **{f"{it} digits": Manner(digits=it) for it in (5, 6, 10, 15)},
-    **{f"typed, {it} decimals": Manner(decimals=it) for it in (6, 9)},
+    **{f"{count} digits": Manner(digits=count) for count in (5, 6, 10, 15)},
+    **{f"typed, {count} decimals": Manner(decimals=count) for count in (6, 9)},
     "a stale value": Manner(typed={"V9": ("=0.5*(B9-S9)^2", 0.75)}),
     "columns in between": Manner(
         order=("Step", *COLUMNS[:10], "slope", *COLUMNS[10:23], "η", *COLUMNS[23:]),
@@ -107,6 +107,8 @@ CASES = {
     "typed, columns left out": (
         Manner(order=without("E1", "E2"), texts=SHORTER, decimals=9, typed={"AC9": 0.5}),
         Found(wrong={"∂E/∂w5": 1, "w5": 1})),
+    "a mistake that has no name": (Manner(texts={"w5": "{w5}*1.001"}),
+        Found(wrong={"w5": (12, "N6")}, slips=[], likely=[()])),
     "exchanged formulas": (Manner(texts={"E1": FORMULAS["E2"], "E2": FORMULAS["E1"]}),
         Found(wrong={"E1": 13, "E2": 13})),
     # --- Rows -----------------------------------------------------------------------------
@@ -132,7 +134,7 @@ CASES = {
         [Manner(eta=0.2, at="A2", rate="$B$1", label="η"),
          Manner(eta=0.2, at="A32", rate="$B$1", label=None, typed={"A31:B31": ["η", 0.8]})],
         Found(slips=[("other rate", "0.2", "η")] * 8, likely=[("B31",)] * 8, tables=(2,),
-            wrong={it: (12, f"{at}34") for it, at in zip(WEIGHTS, "EFGHMNOP", strict=True)},
+            wrong={weight: (12, f"{at}34") for weight, at in zip(WEIGHTS, "EFGHMNOP", strict=True)},
             rates=[(0.2, "B1"), (0.8, "B31")], rows=[(3, 13), (33, 13)], judged=[343] * 2)),
     "an input that was not copied down": (Manner(typed={"D9": None}), Found(
         wrong={"h1": 1, "h2": 1, "∂E/∂w1": 1, "∂E/∂w3": 1},
@@ -246,7 +248,8 @@ SPELLINGS = {
 
 
 @pytest.mark.parametrize(
-    ("column", "header"), [(name, it) for name, all_ in SPELLINGS.items() for it in all_]
+    ("column", "header"),
+    [(column, header) for column, headers in SPELLINGS.items() for header in headers],
 )
 def test_a_column_is_known_by_its_usual_names(column, header):
     assert column_of(header) == column

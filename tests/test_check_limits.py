@@ -18,7 +18,7 @@ def h1(text, *why):
 
 def rates(count):
     """So many weights that move at another rate than the label's."""
-    return Manner(texts={it: f"{{{it}}}-0.8*{{d{it}}}" for it in WEIGHTS[:count]})
+    return Manner(texts={weight: f"{{{weight}}}-0.8*{{d{weight}}}" for weight in WEIGHTS[:count]})
 
 
 def labelled_once(cell, label):
@@ -73,7 +73,7 @@ CASES = {
     "a number of 1e301": (
         Manner(typed={"V9": 1e301}), Found(slips=[("no number", "1e+301", "")])),
     "two headers that are none of the names": (
-        Manner(order=tuple({"E1": "x", "∂E/∂w4": "y"}.get(it, it) for it in COLUMNS), steps=2,
+        Manner(order=tuple({"E1": "x", "∂E/∂w4": "y"}.get(name, name) for name in COLUMNS), steps=2,
             extras={"x": 5, "y": 7}, headers={"x": "height", "y": "width"},
             texts={"E_total": f"{E1}+{{E2}}", "w4": f"{{w4}}-{{eta}}*({FORMULAS['∂E/∂w4']})"}),
         Found(missing=("∂E/∂w4",))),

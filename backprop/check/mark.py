@@ -52,11 +52,7 @@ def _mark(sheet: openpyxl.worksheet.worksheet.Worksheet, wrong: Finding) -> None
         sheet[name].fill = PatternFill("solid", fgColor=COLOUR)
     first = sheet[wrong.cells[0]]
     if isinstance(first, Cell):  # and not a part of merged cells, which carries no note
-        first.comment = _note(wrong)
-
-
-def _note(wrong: Finding) -> Comment:
-    lines = [f"{wrong.column}: {len(wrong.cells)} wrong", f"right: {wrong.right_formula}"]
-    if wrong.likely:
-        lines.append(f"likely: {wrong.likely}")
-    return Comment("\n".join(lines), "check", width=420, height=120)
+        lines = [f"{wrong.column}: {len(wrong.cells)} wrong", f"right: {wrong.right_formula}"]
+        if wrong.likely:
+            lines.append(f"likely: {wrong.likely}")
+        first.comment = Comment("\n".join(lines), "check", width=420, height=120)

@@ -10,10 +10,11 @@ from backprop.check.gaps import Gap
 from backprop.check.slips import Slip
 from backprop.check.words import written
 
+OF_TABLES = ("sheet", "first_row", "rows", "learning_rate", "verdict")
+OF_FINDINGS = ("value", "right", "formula", "right_formula")
 FIELDS = (
-    "file", "sheet", "first_row", "rows", "learning_rate", "verdict", "column", "wrong_cells",
-    "first_cell", "value", "right", "formula", "right_formula", "likely", "slip", "uses",
-    "belongs", "not_judged", "remarks",
+    "file", *OF_TABLES, "column", "wrong_cells", "first_cell", *OF_FINDINGS, "likely", "slip",
+    "uses", "belongs", "not_judged", "remarks",
 )  # fmt: skip
 
 
@@ -95,11 +96,7 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
         yield {"verdict": UNREADABLE, "not_judged": report.reason}
     for table in report.tables:
         place = {
-            "sheet": table.sheet,
-            "first_row": table.first_row,
-            "rows": table.rows,
-            "learning_rate": table.learning_rate,
-            "verdict": table.verdict,
+            **{name: getattr(table, name) for name in OF_TABLES},
             "not_judged": "; ".join(table.missing),
             "remarks": "; ".join(table.remarks),
         }
@@ -107,11 +104,11 @@ def rows_of(report: FileReport) -> Iterator[dict[str, Any]]:
             first, slip = wrong[0], wrong[0].slip or Slip("")
             others = [finding for finding in wrong[1:] if finding.likely]
             more = [f"{finding.likely}, from {finding.cells[0]}" for finding in others]
-            same = {name: getattr(first, name) for name in first._fields if name in FIELDS}
-            yield place | same | {
+            yield place | {
                 "column": column,
                 "wrong_cells": sum(len(finding.cells) for finding in wrong),
                 "first_cell": first.cells[0],
+                **{name: getattr(first, name) for name in OF_FINDINGS},
                 "likely": "; ".join(filter(None, [first.likely, *more])),
                 "slip": slip.kind,
                 "uses": written(slip.used),
