@@ -67,7 +67,6 @@ class Book:
     values: dict[Cell, Any] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)  # those of a sheet begin with `sheet!`
     tables: dict[str, NamedTable] = field(default_factory=dict)
-    _numbers: dict[Any, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     @functools.cached_property
     def texts(self) -> dict[str, list[tuple[int, int, str]]]:
@@ -84,11 +83,8 @@ class Book:
 
     def numbers(self, sheet: str, column: int, line: int, count: int) -> np.ndarray:
         """Give the saved numbers of so many cells below one another, NaN where there is none."""
-        key = sheet, column, line, count
-        if key not in self._numbers:
-            cells = [(sheet, row, column) for row in range(line, line + count)]
-            self._numbers[key] = np.array([self.number(cell) for cell in cells], float)
-        return self._numbers[key]
+        cells = ((sheet, row, column) for row in range(line, line + count))
+        return np.array(list(map(self.number, cells)), float)
 
     def has_comma(self, cell: Cell) -> bool:
         """Tell whether a cell holds a text that would be a number with a point in it."""
