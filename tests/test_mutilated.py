@@ -72,19 +72,6 @@ def shortened(content, chance):
     return content[: chance.randrange(len(content))]
 
 
-def part_flipped(parts, chance):
-    place = chance.randrange(len(parts))
-    parts[place] = parts[place][0], flipped(parts[place][1], chance)
-
-
-def part_removed(parts, chance):
-    del parts[chance.randrange(len(parts))]
-
-
-def part_doubled(parts, chance):
-    parts.append(chance.choice(parts))
-
-
 def replaced(sheet, pattern, others, chance):
     places = list(re.finditer(pattern, sheet))
     some = sorted(chance.sample(range(len(places)), min(len(places), chance.choice((1, 3, 30)))))
@@ -94,7 +81,7 @@ def replaced(sheet, pattern, others, chance):
 
 
 WHOLE = {"flipped": flipped, "shortened": shortened}
-PARTS = {"part flipped": part_flipped, "part removed": part_removed, "part doubled": part_doubled}
+PARTS = ("part flipped", "part removed", "part doubled")
 
 
 def mutilated(workbook, kind, chance):
@@ -102,12 +89,18 @@ def mutilated(workbook, kind, chance):
         return WHOLE[kind](workbook, chance)
     with zipfile.ZipFile(io.BytesIO(workbook)) as package:
         parts = [(name, package.read(name)) for name in package.namelist()]
-    if kind in PARTS:
-        PARTS[kind](parts, chance)
+    names = [name for name, _ in parts]
+    place = names.index(SHEET) if kind in XML else chance.randrange(len(parts))
+    name, content = parts[place]
+    if kind == "part doubled":
+        parts.append(parts[place])
+    elif kind == "part removed":
+        del parts[place]
+    elif kind == "part flipped":
+        parts[place] = name, flipped(content, chance)
     else:
-        place = [name for name, _ in parts].index(SHEET)
-        text = replaced(parts[place][1].decode(), *XML[kind], chance)
-        parts[place] = SHEET, text.encode(errors="surrogatepass")
+        text = replaced(content.decode(), *XML[kind], chance)
+        parts[place] = name, text.encode(errors="surrogatepass")
     return packed(parts)
 
 
