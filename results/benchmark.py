@@ -10,18 +10,20 @@ import argparse
 import csv
 import io
 import time
+import timeit
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import nn
+from torch.utils.data import DataLoader, Subset
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision import datasets, transforms
 from tqdm import tqdm
 
@@ -36,53 +38,39 @@ ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 BATCH_SIZE = 256
 EPOCHS = 19
-CLIP = 2.0
 PAIRS = 3
-EPOCH_IMAGES, LEVER_IMAGES = 60_000, 60 * BATCH_SIZE
+EPOCH_IMAGES, PART_IMAGES = 60_000, 60 * BATCH_SIZE
 
-
-@dataclass(frozen=True)
-class Pipeline:
-    """The parts of a training pipeline that are compared."""
-
-    keeps_memory: bool = True
-    channels_last: bool = True
-    own_loader: bool = True
-    own_loop: bool = True
-    fastest_precision: bool = True
-
-
+PARTS = ("kept memory", "channels last", "own loader", "own loop", "fastest precision")
 OURS, CLASSIC = "ours", "the classic pipeline"
-PIPELINES = {
-    OURS: Pipeline(),
-    CLASSIC: Pipeline(False, False, False, False, False),
-    "ours, but freed memory returned": Pipeline(keeps_memory=False),
-    "ours, but default memory format": Pipeline(channels_last=False),
-    "ours, but PIL and two workers": Pipeline(own_loader=False),
-    "ours, but float32": Pipeline(fastest_precision=False),
+LACKING: dict[str, tuple[str, ...]] = {  # the parts of ours that each pipeline is without
+    OURS: (),
+    CLASSIC: PARTS,
+    "ours, but freed memory returned": ("kept memory",),
+    "ours, but default memory format": ("channels last",),
+    "ours, but PIL and two workers": ("own loader",),
+    "ours, but float32": ("fastest precision",),
 }
 
 
 # --- The two pipelines --------------------------------------------------------------------
 
 
-def classic_data(count: int) -> torch.utils.data.DataLoader:
+def classic_data(train: bool, count: int) -> DataLoader:
     """The pipeline that everybody writes: PIL, one image at a time, in two workers."""
-    transform = transforms.Compose(
-        [
-            transforms.RandomApply([transforms.CenterCrop(22)], p=0.1),
-            transforms.Resize((28, 28)),
-            transforms.RandomRotation((-15.0, 15.0), fill=0),
-            transforms.ToTensor(),
-            transforms.Normalize((utils.MEAN,), (utils.STD,)),
-        ]
-    )
-    data = datasets.MNIST(str(ROOT / "data"), train=True, transform=transform)
-    part = torch.utils.data.Subset(data, range(count))
-    return torch.utils.data.DataLoader(part, batch_size=BATCH_SIZE, shuffle=True, num_workers=2)
+    augmentation = [
+        transforms.RandomApply([transforms.CenterCrop(22)], p=0.1),
+        transforms.Resize((28, 28)),
+        transforms.RandomRotation((-15.0, 15.0), fill=0),
+    ]
+    normalised = [transforms.ToTensor(), transforms.Normalize((utils.MEAN,), (utils.STD,))]
+    transform = transforms.Compose([*augmentation, *normalised] if train else normalised)
+    data = datasets.MNIST(str(ROOT / "data"), train=train, transform=transform)
+    part = Subset(data, range(count))
+    return DataLoader(part, batch_size=BATCH_SIZE, shuffle=train, num_workers=2)
 
 
-def own_data(count: int) -> torch.utils.data.DataLoader:
+def own_data(count: int) -> DataLoader:
     """The project's own loader, augmentation on."""
     moved = utils.RandomAffine(7.0, 0.07, 0.1, 1.4)
     transform = transforms.Compose([utils.to_unit_range, moved, utils.normalise])
@@ -99,8 +87,7 @@ def classic_train(model, device, train_loader, optimizer, scheduler=None) -> tup
     """
     model.train()
     correct, loss_sum = 0, 0.0
-    bar = tqdm(train_loader, disable=True)
-    for images, labels in bar:
+    for images, labels in train_loader:
         images, labels = images.to(device), labels.to(device)
         optimizer.zero_grad()
         output = model(images)
@@ -110,9 +97,7 @@ def classic_train(model, device, train_loader, optimizer, scheduler=None) -> tup
         if scheduler is not None:
             scheduler.step()
         correct += output.argmax(dim=1).eq(labels).sum().item()
-        mean_loss = loss.item()
-        loss_sum += mean_loss * len(labels)
-        bar.set_description(f"loss {mean_loss:.4f}, {correct} right")
+        loss_sum += loss.item() * len(labels)
     count = len(train_loader.dataset)
     return loss_sum / count, 100 * correct / count
 
@@ -127,94 +112,50 @@ def make_optimizer(model: nn.Module) -> torch.optim.Optimizer:
 # --- One measurement ----------------------------------------------------------------------
 
 
-class Measurement(NamedTuple):
-    """How fast a pipeline trained, and how fast a matrix product was right after."""
+def measure(lacking: tuple[str, ...], count: int) -> tuple[float, float]:
+    """Train on `count` images without the lacking parts, after a short warm-up.
 
-    images_per_second: float
-    flops: float
-
-
-def measure(pipelines: list[Pipeline], count: int) -> list[Measurement]:
-    """Train with each pipeline in turn on `count` images, after a short warm-up."""
-    measured = []
-    if pipelines[0].keeps_memory:  # the same for all of a process
+    Returns:
+        Images per second, and the share of a matrix product's speed that the multiply-adds of
+        training reach, which are three times those forward.
+    """
+    if "kept memory" not in lacking:
         utils.keep_freed_memory()
-    for pipeline in pipelines:
-        torch.manual_seed(1)
-        model = Net(0.3)
-        if pipeline.channels_last:
-            model = model.to(memory_format=torch.channels_last)
-        optimizer = make_optimizer(model)
-        make = own_data if pipeline.own_loader else classic_data
-        name = (
-            trial.fastest_precision(model, torch.rand(16, *utils.IMAGE_SHAPE))
-            if pipeline.fastest_precision
-            else "float32"
-        )
-        precision = getattr(torch, name)
-        train = (
-            partial(utils.train, precision=precision, clip=CLIP)
-            if pipeline.own_loop
-            else classic_train
-        )
-        train(model, CPU, make(4 * BATCH_SIZE), optimizer)
-        loader = make(count)
-        began = time.perf_counter()
-        train(model, CPU, loader, optimizer)
-        speed = count / (time.perf_counter() - began)
-        measured.append(Measurement(speed, matrix_product_flops(precision)))
-    return measured
+    torch.manual_seed(1)
+    model = Net(0.3)
+    if "channels last" not in lacking:
+        model = model.to(memory_format=torch.channels_last)
+    precision = torch.float32
+    if "fastest precision" not in lacking:
+        images = torch.rand(16, *utils.IMAGE_SHAPE)
+        precision = getattr(torch, trial.fastest_precision(model, images))
+    data = partial(classic_data, True) if "own loader" in lacking else own_data
+    train = partial(utils.train, precision=precision, clip=2.0)
+    if "own loop" in lacking:
+        train = classic_train
+    optimizer = make_optimizer(model)
+    train(model, CPU, data(4 * BATCH_SIZE), optimizer)
+    loader = data(count)
+    seconds = timeit.timeit(lambda: train(model, CPU, loader, optimizer), number=1)
+    share = 2 * 3 * multiply_adds() * count / seconds / matrix_product_flops(precision)
+    return count / seconds, share
 
 
 def matrix_product_flops(precision: torch.dtype) -> float:
     """Floating-point operations per second of a large matrix product, at its best."""
     size = 2048
-    a, b = torch.randn(size, size, dtype=precision), torch.randn(size, size, dtype=precision)
-    seconds = []
-    for _ in range(8):
-        began = time.perf_counter()
-        a @ b
-        seconds.append(time.perf_counter() - began)
-    return 2 * size**3 / min(seconds)
+    a, b = torch.randn(2, size, size, dtype=precision)
+    return 2 * size**3 / min(timeit.repeat(lambda: a @ b, number=1, repeat=8))
 
 
 def multiply_adds() -> int:
     """Count the multiply-adds of one image's forward pass through the convolutions."""
-    total = 0
-
-    def add(layer: nn.Conv2d, _, output: torch.Tensor) -> None:
-        nonlocal total
-        total += output[0].numel() * layer.weight[0].numel()
-
-    model = Net().eval()
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.register_forward_hook(add)
-    model(torch.zeros(1, *utils.IMAGE_SHAPE))
-    return total
+    with FlopCounterMode(display=False) as counter:
+        Net().eval()(torch.zeros(1, *utils.IMAGE_SHAPE))
+    return counter.get_total_flops() // 2
 
 
 # --- All of them --------------------------------------------------------------------------
-
-
-def in_a_process(pipelines: list[Pipeline], count: int) -> list[Measurement]:
-    """Measure in a process of its own, which starts with no memory kept and nothing warm."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, pipelines, count).result()
-
-
-def pairs(other: Pipeline, count: int, bar: tqdm) -> list[tuple[Measurement, Measurement]]:
-    """Measure ours and another pipeline in turns, a pair in one process where that can be."""
-    ours = PIPELINES[OURS]
-    alike = other.keeps_memory and other.own_loader
-    measured = []
-    for _ in range(PAIRS):
-        pair = []
-        for group in [[ours, other]] if alike else [[ours], [other]]:
-            pair += in_a_process(group, count)
-            bar.update(len(group) * count)
-        measured.append(tuple(pair))
-    return measured
 
 
 def benchmark() -> list[dict[str, object]]:
@@ -224,21 +165,24 @@ def benchmark() -> list[dict[str, object]]:
         A row for each pipeline; see `make_row`. One that lacks a part has a row only if the effect
         is larger than the spread of its pairs.
     """
-    others = {name: pipeline for name, pipeline in PIPELINES.items() if name != OURS}
-    counts = {name: EPOCH_IMAGES if name == CLASSIC else LEVER_IMAGES for name in others}
-    total = 2 * PAIRS * sum(counts.values())
+    total = 2 * PAIRS * (EPOCH_IMAGES + (len(LACKING) - 2) * PART_IMAGES)
     print(f"{total:,} images to train on: some nine minutes on two cores")
     rows = []
     with tqdm(total=total, unit=" images", unit_scale=True) as bar:
-        for name, other in others.items():
+        for name in list(LACKING)[1:]:
             bar.set_description(name)
-            measured = pairs(other, counts[name], bar)
-            ours, these = zip(*measured, strict=True)
-            ratios = [a.images_per_second / b.images_per_second for a, b in measured]
+            count = EPOCH_IMAGES if name == CLASSIC else PART_IMAGES
+            measured = {OURS: [], name: []}
+            for pipeline in (OURS, name) * PAIRS:
+                # A process of its own starts with no memory kept and nothing warm.
+                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    measured[pipeline] += [pool.submit(measure, LACKING[pipeline], count).result()]
+                bar.update(count)
+            ratios = [a / b for (a, _), (b, _) in zip(*measured.values(), strict=True)]
             if name == CLASSIC:
-                rows.append(make_row(OURS, ours, [1.0]))
+                rows.append(make_row(OURS, measured[OURS], [1.0]))
             if name == CLASSIC or abs(median(ratios) - 1) > max(ratios) - min(ratios):
-                rows.append(make_row(name, these, ratios))
+                rows.append(make_row(name, measured[name], ratios))
             else:
                 spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
                 tqdm.write(f"{name}: no row, its effect is within the spread ({spread})")
@@ -246,17 +190,15 @@ def benchmark() -> list[dict[str, object]]:
 
 
 def make_row(
-    name: str, measured: tuple[Measurement, ...], ratios: list[float]
+    name: str, measured: list[tuple[float, float]], ratios: list[float]
 ) -> dict[str, object]:
-    """Sum up one pipeline's measurements.
+    """Sum up what was measured of one pipeline.
 
     Returns:
         Images per second, ours over this in the same pair, and the share of a matrix product's
-        speed that the multiply-adds of training reach, which are three times those forward: of
-        each the median, of the first two the lowest and the highest too.
+        speed: of each the median, of the first two the lowest and the highest too.
     """
-    speeds = [one.images_per_second for one in measured]
-    shares = [6 * multiply_adds() * one.images_per_second / one.flops for one in measured]
+    speeds, shares = zip(*measured, strict=True)
     return {
         "pipeline": name,
         "images_per_second": round(median(speeds)),
@@ -276,17 +218,8 @@ def table(rows: list[dict[str, object]]) -> str:
         "| % of a matrix product |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [f"| {' | '.join(str(value) for value in row.values())} |" for row in rows]
+    lines += [f"| {' | '.join(map(str, row.values()))} |" for row in rows]
     return "\n".join(lines)
-
-
-def sentence(rows: list[dict[str, object]]) -> str:
-    """Write how much faster ours is than the classic pipeline."""
-    classic = next(row for row in rows if row["pipeline"] == CLASSIC)
-    return (
-        f"**{classic['ours_to_this']} times** as many images per second "
-        f"({classic['lowest_ratio']} to {classic['highest_ratio']} in {PAIRS} pairs of epochs)"
-    )
 
 
 def draw(rows: list[dict[str, object]], path: Path) -> None:
@@ -294,12 +227,11 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
     figure = Figure(figsize=(9, 1.4 + 0.5 * len(rows)), layout="constrained")
     ax = figure.subplots()
     colours = ["#1f6fb4", "#c8371b", *["#9db8d2"] * (len(rows) - 2)]
-    medians = [row["images_per_second"] for row in rows]
-    below = [row["images_per_second"] - row["lowest"] for row in rows]
-    above = [row["highest"] - row["images_per_second"] for row in rows]
+    columns = ("pipeline", "images_per_second", "lowest", "highest")
+    names, medians, lowest, highest = (np.array([row[key] for row in rows]) for key in columns)
     ax.barh(
-        [row["pipeline"] for row in rows], medians, color=colours,
-        xerr=[below, above], error_kw={"elinewidth": 1, "capsize": 3, "ecolor": "#444444"},
+        names, medians, color=colours, xerr=[medians - lowest, highest - medians],
+        error_kw={"elinewidth": 1, "capsize": 3, "ecolor": "#444444"},
     )  # fmt: skip
     for index, speed in enumerate(medians):
         ax.annotate(
@@ -321,24 +253,20 @@ def train_classic_until(accuracy: float) -> None:
     torch.manual_seed(1)
     model = Net(0.3)
     optimizer = make_optimizer(model)
-    train_loader = classic_data(60_000)
+    train_loader, test_loader = classic_data(True, EPOCH_IMAGES), classic_data(False, 10_000)
     scheduler = utils.one_cycle(optimizer, EPOCHS * len(train_loader))
-    transform = transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize((utils.MEAN,), (utils.STD,))]
-    )
-    data = datasets.MNIST(str(ROOT / "data"), train=False, transform=transform)
-    test_loader = torch.utils.data.DataLoader(data, batch_size=BATCH_SIZE, num_workers=2)
     history = []
     print(LOG_HEADER)
-    while len(history) < EPOCHS and not (history and history[-1].test_accuracy >= accuracy):
+    for epoch in range(1, EPOCHS + 1):
         began = time.perf_counter()
         rate = optimizer.param_groups[0]["lr"]
         trained = classic_train(model, CPU, train_loader, optimizer, scheduler)
         tested = utils.test(model, CPU, test_loader)
-        seconds = time.perf_counter() - began
-        history.append(Epoch(len(history) + 1, rate, *trained, *tested, seconds))
+        history.append(Epoch(epoch, rate, *trained, *tested, time.perf_counter() - began))
         print(log_line(history[-1]), flush=True)
         save_history(history, ROOT / "results" / "classic.csv")
+        if history[-1].test_accuracy >= accuracy:
+            break
 
 
 def main() -> None:
@@ -365,8 +293,13 @@ def main() -> None:
     writer.writerows(rows)
     write_whole(ROOT / "results" / "benchmark.csv", file.getvalue().encode())
     draw(rows, ROOT / "Test_Images" / "Benchmark.png")
-    print(f"\n{table(rows)}\n\n{sentence(rows)}")
-    print(f"{multiply_adds():,} multiply-adds per image forward")
+    classic = rows[1]
+    print(
+        f"\n{table(rows)}\n\n"
+        f"**{classic['ours_to_this']} times** as many images per second "
+        f"({classic['lowest_ratio']} to {classic['highest_ratio']} in {PAIRS} pairs of epochs)\n"
+        f"{multiply_adds():,} multiply-adds per image forward"
+    )
 
 
 if __name__ == "__main__":
