@@ -6,6 +6,7 @@ chosen, and the fifth, on which none was.
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 import utils
 from common import UserError
+from mnist import dataset
 from mnist.ink import find_digit
 from mnist.own_image import classify, mnist_like, read_image
 from mnist.run import load_weights
@@ -25,13 +27,16 @@ from model import Net
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
 TRANSFORM = transforms.Compose([utils.to_unit_range, utils.normalise])
-PAPER, INK = (225, 225, 225), (40, 40, 45)
-WOOD, SKIN, RED, BLUE = (70, 62, 55), (190, 140, 120), (200, 60, 70), (150, 175, 215)
+PAPER, INK, BLUE_INK = (225, 225, 225), (40, 40, 45), (50, 70, 160)
+BOARD, CHALK, WOOD = (52, 70, 60), (215, 220, 215), (70, 62, 55)
+RED, BLUE, GREY = (200, 60, 70), (150, 175, 215), (70, 75, 90)
 A4 = (1240, 1754)  # pixels at 150 dots per inch, 59 to the centimetre
 PHONE = (3000, 4000)
 
+Size = tuple[int, int]  # width and height in pixels
 Colour = tuple[int, int, int]
 Pen = Callable[[np.ndarray, int], Image.Image]
+Light = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Draw = Callable[[np.ndarray, np.random.Generator], Image.Image]
 
 
@@ -51,7 +56,7 @@ def thin(digit: np.ndarray, size: int) -> Image.Image:
     return line.convert("L").filter(ImageFilter.MaxFilter(size // 80 * 2 + 1))
 
 
-def blank(size: tuple[int, int] = (180, 240), paper: Colour = PAPER) -> Image.Image:
+def blank(size: Size = (180, 240), paper: Colour = PAPER) -> Image.Image:
     return Image.new("RGB", size, paper)
 
 
@@ -59,13 +64,13 @@ def write(
     sheet: Image.Image,
     digit: np.ndarray,
     generator: np.random.Generator,
-    size: int = 110,
+    height: int = 110,
     ink: Colour = INK,
     reach: float = 0.1,
     pen: Pen = broad,
 ) -> Image.Image:
     """Write a digit near the middle: at most `reach` of the sheet's sides from it."""
-    stroke = pen(digit, size)
+    stroke = pen(digit, height)
     left, top = (
         round((whole - part) / 2 + whole * generator.uniform(-reach, reach))
         for whole, part in zip(sheet.size, stroke.size, strict=True)
@@ -77,240 +82,201 @@ def write(
 def photograph(
     scene: Image.Image,
     generator: np.random.Generator,
-    light: np.ndarray | float = 0,
+    light: Light | None = None,
     noise: float = 4,
     blur: float = 0.7,
 ) -> Image.Image:
-    """Blur a scene a little, add noise, and to white paper `light` of shape (height, width)."""
-    pixels = np.asarray(scene.filter(ImageFilter.GaussianBlur(blur)), dtype=np.float32)
+    """Blur a scene a little and add noise.
+
+    Args:
+        light: how much lighter white paper is at a place, by how far right and down it is, both
+            from 0 to 1.
+    """
+    pixels = np.asarray(scene.filter(ImageFilter.GaussianBlur(blur)), dtype=float)
+    if light:
+        down, right = np.mgrid[: scene.height, : scene.width].astype(np.float32)
+        lighter = light(right / scene.width, down / scene.height)
+        pixels = pixels * (1 + lighter[..., None] / PAPER[0])
     grain = generator.standard_normal(pixels.shape[:2], dtype=np.float32) * noise
-    pixels = pixels * (1 + np.atleast_2d(light)[..., None] / PAPER[0]) + grain[..., None]
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    return Image.fromarray(np.clip(pixels + grain[..., None], 0, 255).astype(np.uint8))
 
 
-def places(scene: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """How far right and down each pixel is, from 0 to 1."""
-    down, right = np.mgrid[: scene.height, : scene.width].astype(np.float32)
-    return right / scene.width, down / scene.height
-
-
-def plain(size: tuple[int, int] = (180, 240), height: int = 110, ink: Colour = INK) -> Draw:
-    return lambda digit, generator: photograph(
-        write(blank(size), digit, generator, height, ink), generator
-    )
-
-
-def lined(
-    across: int, down: int, colour: Colour, width: int = 1, pen: Pen = broad, turn: float = 0
-) -> Draw:
+def ruled(
+    generator: np.random.Generator,
+    across: int,
+    down: int,
+    colour: Colour,
+    width: int = 1,
+    turn: float = 0,
+) -> Image.Image:
     """Paper with a line every `across` pixels and every `down`, 0 for none, turned by degrees."""
-
-    def draw(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-        sheet = blank((460, 540))
-        pencil = ImageDraw.Draw(sheet)
-        for x in range(5, 460, across) if across else ():
-            pencil.line((x, 0, x, 540), colour, width)
-        for y in range(7, 540, down) if down else ():
-            pencil.line((0, y, 460, y), colour, width)
-        degrees = turn + generator.uniform(-2, 2)
-        sheet = sheet.rotate(degrees, Image.BICUBIC).crop((70, 70, 390, 470))
-        return photograph(write(sheet, digit, generator, 190, pen=pen), generator)
-
-    return draw
+    sheet = blank((460, 540))
+    pencil = ImageDraw.Draw(sheet)
+    for x in range(5, 460, across) if across else ():
+        pencil.line((x, 0, x, 540), colour, width)
+    for y in range(7, 540, down):
+        pencil.line((0, y, 460, y), colour, width)
+    degrees = turn + generator.uniform(-2, 2)
+    return sheet.rotate(degrees, Image.BICUBIC).crop((70, 70, 390, 470))
 
 
-def marked(
-    mark: Callable[[ImageDraw.ImageDraw], None], height: int = 110, ink: Colour = INK
-) -> Draw:
-    """Something drawn on the sheet beside the digit."""
-
-    def draw(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-        sheet = write(blank(), digit, generator, height, ink, reach=0.02)
-        mark(ImageDraw.Draw(sheet))
-        return photograph(sheet, generator)
-
-    return draw
-
-
-def lit(light: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Draw:
-    """A sheet in uneven light, by how far right and down a pixel is."""
-
-    def draw(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-        sheet = write(blank(), digit, generator)
-        return photograph(sheet, generator, light(*places(sheet)))
-
-    return draw
+def put_on(
+    sheet: Image.Image,
+    generator: np.random.Generator,
+    colour: Colour,
+    size: Size,
+    corner: tuple[int, int] = (0, 0),
+    degrees: float = 0,
+) -> Image.Image:
+    """Put a sheet with its corner at a place of something larger, turned by up to so much."""
+    scene = blank(size, colour)
+    scene.paste(sheet, corner)
+    return scene.rotate(generator.uniform(-degrees, degrees), Image.BICUBIC, fillcolor=colour)
 
 
-def on_table(left: float, top: float, right: float, bottom: float, degrees: float = 0) -> Draw:
-    """A sheet on a dark table, whose sides are seen beyond the sheet by these shares of it."""
+def photo(
+    digit: np.ndarray,
+    generator: np.random.Generator,
+    size: Size = (180, 240),
+    paper: Colour = PAPER,
+    ruling: tuple | None = None,
+    place: tuple | None = None,
+    mark: tuple | None = None,
+    light: Light | None = None,
+    noise: float = 4,
+    blur: float = 0.7,
+    change: Callable[[Image.Image], Image.Image] | None = None,
+    **writing: object,
+) -> Image.Image:
+    """Write a digit on a sheet, and photograph it.
 
-    def draw(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-        width, height = 180, 240
-        sheet = write(blank(), digit, generator, 90)
-        size = round(width * (1 + left + right)), round(height * (1 + top + bottom))
-        table, mask = blank(size, WOOD), Image.new("L", size)
-        corner = round(width * left), round(height * top)
-        table.paste(sheet, corner)
-        mask.paste(255, (*corner, corner[0] + width, corner[1] + height))
-        turn = generator.uniform(-degrees, degrees)
-        table, mask = table.rotate(turn, Image.BICUBIC), mask.rotate(turn, Image.BICUBIC)
-        return photograph(Image.composite(table, blank(size, WOOD), mask), generator)
+    Args:
+        size: of blank paper.
+        ruling: arguments of `ruled`, which makes other paper.
+        place: arguments of `put_on`, which puts the sheet there.
+        mark: a shape beside the digit: a method of ImageDraw and its arguments.
+        change: of the photo before it is saved.
+        writing: arguments of `write`.
+    """
+    image = ruled(generator, *ruling) if ruling else blank(size, paper)
+    image = write(image, digit, generator, **writing)
+    if place:
+        image = put_on(image, generator, *place)
+    if mark:
+        shape, *arguments = mark
+        getattr(ImageDraw.Draw(image), shape)(*arguments)
+    image = photograph(image, generator, light, noise, blur)
+    return change(image) if change else image
 
-    return draw
 
-
-def cropped(margin: float, pen: Pen = broad) -> Draw:
+def cropped(
+    digit: np.ndarray, _, margin: float, pen: Pen = broad, inverted: bool = False
+) -> Image.Image:
     """Black on white, with `margin` of its size around the ink."""
-
-    def draw(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-        stroke = pen(digit, 140)
-        around = round(margin * 140)
-        sheet = Image.new("L", (stroke.width + 2 * around, stroke.height + 2 * around), 255)
-        sheet.paste(0, (around, around, around + stroke.width, around + stroke.height), stroke)
-        return sheet
-
-    return draw
+    light_ink = ImageOps.expand(pen(digit, 140), round(140 * margin))
+    return light_ink if inverted else ImageOps.invert(light_ink)
 
 
-def inverted(draw: Draw) -> Draw:
-    return lambda digit, generator: ImageOps.invert(draw(digit, generator))
-
-
-def converted(change: Callable[[Image.Image], Image.Image]) -> Draw:
-    return lambda digit, generator: change(plain()(digit, generator))
-
-
-def deep(largest: float, kind: type) -> Draw:
-    """A scan of which 255 has become `largest`."""
-    return converted(
-        lambda photo: Image.fromarray((np.asarray(photo.convert("L")) / 255 * largest).astype(kind))
+def deep(largest: float, kind: type) -> Callable[[Image.Image], Image.Image]:
+    """Make a scan of a photo, of which 255 has become `largest`."""
+    return lambda photo: Image.fromarray(
+        (np.asarray(photo.convert("L")) / 255 * largest).astype(kind)
     )
 
 
-def turned(photo: Image.Image) -> Image.Image:
-    """Stored on its side, with the note of EXIF that says so."""
+def on_its_side(photo: Image.Image) -> Image.Image:
+    """Turn a photo, with the note of EXIF that says so."""
     photo = photo.transpose(Image.ROTATE_90)
     photo.getexif()[274] = 6  # "turn by 90 degrees, clockwise"
     return photo
 
 
-def transparent(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    sheet = Image.new("RGBA", (180, 240))
-    return write(sheet, digit, generator, ink=INK)
+def kind(
+    suffix: str, make: Callable[..., Image.Image] = photo, **options: object
+) -> tuple[str, Draw]:
+    """What the name of a file ends in, and what draws the photo in it."""
+    return suffix, partial(make, **options)
 
 
-def ballpoint(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    sheet = blank((720, 960))
-    return photograph(write(sheet, digit, generator, 320, (50, 70, 160), pen=thin), generator)
+jpg, png, tiff = (partial(kind, suffix) for suffix in (".jpg", ".png", ".tiff"))
 
-
-def chalk(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    board = blank(paper=(52, 70, 60))
-    return photograph(write(board, digit, generator, ink=(215, 220, 215)), generator, noise=8)
-
-
-def in_a_room(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    """A blackboard on a light wall."""
-    wall = blank((260, 300), (205, 200, 190))
-    wall.paste(
-        write(blank((200, 220), (52, 70, 60)), digit, generator, ink=(215, 220, 215)), (30, 45)
-    )
-    return photograph(wall, generator, noise=6)
-
-
-def note(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    """A grey note on a white desk."""
-    desk = blank((800, 600), (240, 240, 240))
-    desk.paste(write(blank((200, 200), (165, 160, 150)), digit, generator), (300, 200))
-    return photograph(desk, generator)
-
-
-def thumb(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    sheet = write(blank(), digit, generator, 100, reach=0.04)
-    ImageDraw.Draw(sheet).ellipse((-35, 195, 45, 300), (120, 85, 70))
-    return photograph(sheet, generator, blur=1)
-
-
-def as_in_mnist(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    return Image.fromarray(digit)
-
-
-def two_digits(digit: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    """With a smaller 1 at its right."""
-    sheet = blank((260, 240))
-    sheet.paste(write(blank(), digit, generator, reach=0.02))
-    ImageDraw.Draw(sheet).line((215, 90, 205, 160), INK, 9)
-    return photograph(sheet, generator)
-
-
-KINDS: dict[str, tuple[Draw, str]] = {  # and what the file's name ends in
-    "A4 page, digit of 1 cm": (plain(A4, 59), ".jpg"),
-    "A4 page, digit of 3.4 cm": (plain(A4, 200), ".jpg"),
-    "12 megapixels, digit of 80 pixels": (plain(PHONE, 80), ".jpg"),
-    "12 megapixels, digit of 200 pixels": (plain(PHONE, 200), ".jpg"),
-    "cropped to the ink": (cropped(0), ".png"),
-    "cropped with 5 % around the ink": (cropped(0.05), ".png"),
-    "16-bit PNG": (deep(65535, np.uint16), ".png"),
-    "12 bits in 16": (deep(4095, np.uint16), ".png"),
-    "16-bit TIFF": (deep(65535, np.uint16), ".tiff"),
-    "float TIFF": (deep(1, np.float32), ".tiff"),
-    "sheet on a dark table": (on_table(0.2, 0.15, 0.25, 0.2, 8), ".jpg"),
-    "table at one side": (on_table(0, 0, 0.3, 0), ".jpg"),
-    "red margin line": (marked(lambda pencil: pencil.line((30, 0, 31, 240), RED, 2)), ".png"),
-    "dark squared paper": (lined(28, 28, (70, 75, 90), 2), ".png"),
-    "dark squared paper, turned by 6 degrees": (lined(28, 28, (70, 75, 90), 2, turn=6), ".png"),
-    "pencil beside a black dot": (
-        marked(lambda pencil: pencil.ellipse((14, 14, 24, 24), (20, 20, 20)), 110, (180, 180, 182)),
-        ".png",
+KINDS = {
+    "A4 page, digit of 1 cm": jpg(size=A4, height=59),
+    "A4 page, digit of 3.4 cm": jpg(size=A4, height=200),
+    "12 megapixels, digit of 80 pixels": jpg(size=PHONE, height=80),
+    "12 megapixels, digit of 200 pixels": jpg(size=PHONE, height=200),
+    "cropped to the ink": png(cropped, margin=0),
+    "cropped with 5 % around the ink": png(cropped, margin=0.05),
+    "16-bit PNG": png(change=deep(65535, np.uint16)),
+    "12 bits in 16": png(change=deep(4095, np.uint16)),
+    "16-bit TIFF": tiff(change=deep(65535, np.uint16)),
+    "float TIFF": tiff(change=deep(1, np.float32)),
+    "sheet on a dark table": jpg(height=90, place=(WOOD, (261, 324), (36, 36), 8)),
+    "table at one side": jpg(height=90, place=(WOOD, (234, 240))),
+    "red margin line": png(reach=0.02, mark=("line", (30, 0, 31, 240), RED, 2)),
+    "dark squared paper": png(ruling=(28, 28, GREY, 2), height=190),
+    "dark squared paper, turned by 6 degrees": png(ruling=(28, 28, GREY, 2, 6), height=190),
+    "pencil beside a black dot": png(
+        ink=(180, 180, 182), reach=0.02, mark=("ellipse", (14, 14, 24, 24), (20, 20, 20))
     ),
-    "note on a desk": (note, ".jpg"),
-    "printed box": (
-        marked(lambda pencil: pencil.rectangle((18, 40, 162, 205), None, INK, 2)),
-        ".png",
+    "note on a desk": jpg(
+        size=(200, 200), paper=(165, 160, 150), place=((240,) * 3, (800, 600), (300, 200))
     ),
-    "dark corners": (lit(lambda x, y: -190 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)), ".jpg"),
-    "shadow with an edge": (lit(lambda x, y: -90.0 * (x + y / 3 > 0.7)), ".jpg"),
-    "soft shadow": (lit(lambda x, y: -100 / (1 + np.exp(-30 * (x + y / 3 - 0.6)))), ".jpg"),
-    "thumb in the corner": (thumb, ".jpg"),
-    "plain": (plain(), ".png"),
-    "blue pen": (plain(ink=(50, 70, 160)), ".jpg"),
-    "ballpoint": (ballpoint, ".jpg"),
-    "ballpoint, cropped with 5 %": (cropped(0.05, thin), ".png"),
-    "ballpoint on squared paper": (lined(20, 20, BLUE, pen=thin), ".jpg"),
-    "pencil": (plain(ink=(150, 150, 152)), ".jpg"),
-    "yellow marker": (plain(ink=(235, 205, 60)), ".jpg"),
-    "chalk": (chalk, ".jpg"),
-    "blackboard on a light wall": (in_a_room, ".jpg"),
-    "white on black, cropped to the ink": (inverted(cropped(0)), ".png"),
-    "white on black, cropped with 5 %": (inverted(cropped(0.05)), ".png"),
-    "CMYK": (converted(lambda photo: photo.convert("CMYK")), ".jpg"),
-    "GIF": (converted(lambda photo: photo.quantize(64)), ".gif"),
-    "1-bit": (converted(lambda photo: photo.convert("1", dither=Image.Dither.NONE)), ".png"),
-    "turned by EXIF": (converted(turned), ".jpg"),
-    "transparent": (transparent, ".png"),
-    "faint ruling": (lined(0, 32, (200, 208, 222)), ".png"),
-    "ruling": (lined(0, 32, BLUE), ".png"),
-    "squared paper": (lined(20, 20, BLUE), ".png"),
-    "underlined": (marked(lambda pencil: pencil.line((40, 200, 140, 196), INK, 5), 100), ".png"),
-    "two digits": (two_digits, ".png"),
-    "MNIST's own image": (as_in_mnist, ".png"),
+    "printed box": png(reach=0.02, mark=("rectangle", (18, 40, 162, 205), None, INK, 2)),
+    "dark corners": jpg(light=lambda x, y: -190 * ((x - 0.5) ** 2 + (y - 0.5) ** 2)),
+    "shadow with an edge": jpg(light=lambda x, y: -90.0 * (x + y / 3 > 0.7)),
+    "soft shadow": jpg(light=lambda x, y: -100 / (1 + np.exp(-30 * (x + y / 3 - 0.6)))),
+    "thumb in the corner": jpg(
+        height=100, reach=0.04, mark=("ellipse", (-35, 195, 45, 300), (120, 85, 70)), blur=1
+    ),
+    "plain": png(),
+    "blue pen": jpg(ink=BLUE_INK),
+    "ballpoint": jpg(size=(720, 960), height=320, ink=BLUE_INK, pen=thin),
+    "ballpoint, cropped with 5 %": png(cropped, margin=0.05, pen=thin),
+    "ballpoint on squared paper": jpg(ruling=(20, 20, BLUE), height=190, pen=thin),
+    "pencil": jpg(ink=(150, 150, 152)),
+    "yellow marker": jpg(ink=(235, 205, 60)),
+    "chalk": jpg(paper=BOARD, ink=CHALK, noise=8),
+    "blackboard on a light wall": jpg(
+        size=(200, 220),
+        paper=BOARD,
+        ink=CHALK,
+        place=((205, 200, 190), (260, 300), (30, 45)),
+        noise=6,
+    ),
+    "white on black, cropped to the ink": png(cropped, margin=0, inverted=True),
+    "white on black, cropped with 5 %": png(cropped, margin=0.05, inverted=True),
+    "CMYK": jpg(change=lambda image: image.convert("CMYK")),
+    "GIF": kind(".gif", change=lambda image: image.quantize(64)),
+    "1-bit": png(change=lambda image: image.convert("1", dither=Image.Dither.NONE)),
+    "turned by EXIF": jpg(change=on_its_side),
+    "transparent": png(
+        lambda digit, generator: write(Image.new("RGBA", (180, 240)), digit, generator)
+    ),
+    "faint ruling": png(ruling=(0, 32, (200, 208, 222)), height=190),
+    "ruling": png(ruling=(0, 32, BLUE), height=190),
+    "squared paper": png(ruling=(20, 20, BLUE), height=190),
+    "underlined": png(height=100, reach=0.02, mark=("line", (40, 200, 140, 196), INK, 5)),
+    "two digits": png(  # a smaller 1 at the right
+        reach=0.02, place=(PAPER, (260, 240)), mark=("line", (215, 90, 205, 160), INK, 9)
+    ),
+    "MNIST's own image": png(lambda digit, generator: Image.fromarray(digit)),
 }
 
 
 def digits(index: int) -> Iterator[tuple[int, np.ndarray]]:
     """Each class with its `index`-th test image, counted from 0."""
-    _, data = utils.load_mnist(ROOT / "data", CPU, TRANSFORM, TRANSFORM)
+    images, labels = dataset.read(ROOT / "data", train=False)
     for label in range(10):
-        place = int((data.labels == label).nonzero()[index])
-        yield label, data.images[place, 0].numpy()
+        place = (labels == label).nonzero()[index]
+        yield label, images[place].squeeze().numpy()
 
 
 def take(
     kind: str, digits: Iterable[tuple[int, np.ndarray]], folder: Path
 ) -> Iterator[tuple[int, Path]]:
     """Make a photo of a kind of each digit, given with its label; always the same photo."""
-    draw, suffix = KINDS[kind]
+    suffix, draw = KINDS[kind]
     for label, digit in digits:
         photo = draw(digit, np.random.default_rng([label, *digit.tobytes()]))
         path = folder / f"{label}{suffix}"
@@ -318,12 +284,13 @@ def take(
         yield label, path
 
 
-def is_read(model: Net, label: int, path: Path) -> bool:
+def read(model: Net, path: Path) -> tuple[int | None, str]:
+    """Give the digit that a photo is taken for, if any, and the warning."""
     try:
-        pixels = mnist_like(find_digit(read_image(path)).ink)
+        found = find_digit(read_image(path))
     except UserError:
-        return False
-    return int(classify(model, CPU, TRANSFORM, pixels).argmax()) == label
+        return None, ""
+    return int(classify(model, CPU, TRANSFORM, mnist_like(found.ink)).argmax()), found.warning
 
 
 def count(index: int) -> dict[str, int]:
@@ -333,7 +300,9 @@ def count(index: int) -> dict[str, int]:
     chosen = list(digits(index))
     with tempfile.TemporaryDirectory() as folder:
         return {
-            kind: sum(is_read(model, *photo) for photo in take(kind, chosen, Path(folder)))
+            kind: sum(
+                read(model, path)[0] == label for label, path in take(kind, chosen, Path(folder))
+            )
             for kind in tqdm(KINDS, unit=" kinds")
         }
 
