@@ -8,7 +8,6 @@ pipeline takes to reach an accuracy.
 
 import argparse
 import csv
-import io
 import time
 import timeit
 from concurrent.futures import ProcessPoolExecutor
@@ -287,11 +286,10 @@ def main() -> None:
         train_classic_until(arguments.until)
         return
     rows = benchmark()
-    file = io.StringIO()
-    writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(ROOT / "results" / "benchmark.csv", file.getvalue().encode())
+    with open(ROOT / "results" / "benchmark.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
     draw(rows, ROOT / "Test_Images" / "Benchmark.png")
     classic = rows[1]
     print(

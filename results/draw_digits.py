@@ -1,12 +1,9 @@
 """Draw three digits that look photographed: `python -m results.draw_digits`."""
 
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
-
-from common import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 STROKES = {  # in a square of 100 by 100, y downwards
@@ -46,6 +43,4 @@ def draw_digit(digit: int) -> Image.Image:
 
 if __name__ == "__main__":
     for digit in STROKES:
-        file = BytesIO()
-        draw_digit(digit).save(file, "PNG", optimize=True)
-        write_whole(ROOT / "Test_Images" / f"Own_{digit}.png", file.getvalue())
+        draw_digit(digit).save(ROOT / "Test_Images" / f"Own_{digit}.png", optimize=True)

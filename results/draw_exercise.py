@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from io import BytesIO
 from pathlib import Path
 
 import openpyxl
@@ -17,7 +16,6 @@ from backprop.check.answers import GIVEN
 from backprop.marks import RATE_CELL
 from backprop.network import WEIGHTS
 from backprop.sheet import cell, formulas
-from common import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 15  # of the table, filled in
@@ -57,9 +55,7 @@ def main() -> None:
         page = Image.open(Path(folder) / "page.png").convert("RGB")
     left, top, right, bottom = ImageChops.invert(page).getbbox()  # without the white margins
     page = ImageOps.expand(page.crop((left, top, min(right, left + WIDTH), bottom)), 12, "white")
-    file = BytesIO()
-    page.save(file, "PNG", optimize=True)
-    write_whole(ROOT / "Test_Images" / "Exercise.png", file.getvalue())
+    page.save(ROOT / "Test_Images" / "Exercise.png", optimize=True)
 
 
 if __name__ == "__main__":
