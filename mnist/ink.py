@@ -43,7 +43,7 @@ class Found(NamedTuple):
 class Mark(NamedTuple):
     """A connected piece of ink; lengths in pixels."""
 
-    light: bool  # on darker paper
+    tone: str  # "dark" on lighter paper, or "light"
     number: int  # in the image of labels
     top: int
     left: int
@@ -89,13 +89,13 @@ class Mark(NamedTuple):
         is_on_top = self.bottom < of.top + of.height / 4 and self.width < 1.5 * of.height
         return self.height <= FLATTEST * self.width and not is_on_top
 
-    def joined(self, part: "Mark") -> "Mark":
-        """The same mark, its box grown around a part."""
+    def around(self, parts: list["Mark"]) -> "Mark":
+        """The same mark with the box of all its parts."""
         return self._replace(
-            top=min(self.top, part.top),
-            left=min(self.left, part.left),
-            bottom=max(self.bottom, part.bottom),
-            right=max(self.right, part.right),
+            top=min(part.top for part in parts),
+            left=min(part.left for part in parts),
+            bottom=max(part.bottom for part in parts),
+            right=max(part.right for part in parts),
         )
 
 
@@ -109,41 +109,39 @@ def find_digit(photo: Image.Image) -> Found:
         UserError: if there is none; the advice fits the cause.
     """
     grey = np.asarray(photo, dtype=float)
-    contrasts = [_contrast(grey), _contrast(-grey)]
+    contrasts = {"dark": _contrast(grey), "light": _contrast(-grey)}
     # A normal distribution's standard deviation is 1.48 times its median deviation.
     noise = 1.48 * np.median(np.abs(grey - ndimage.median_filter(grey, 3)))
     least = max(NOISE * noise, LEAST)
     seen: list[Mark] = []
     for _ in range(ROUNDS):
-        threshold = max(least, FAINTEST * np.max(contrasts))
-        labels = [
-            label(_without_lines(contrast > threshold), connectivity=2) for contrast in contrasts
-        ]
-        marks = [
-            mark
-            for light in (False, True)
-            for mark in _marks(labels[light], contrasts[light], light)
-        ]
+        threshold = max(least, FAINTEST * np.max([*contrasts.values()]))
+        labels = {
+            tone: label(_without_lines(contrast > threshold), connectivity=2)
+            for tone, contrast in contrasts.items()
+        }
+        marks = [mark for tone in labels for mark in _marks(tone, labels[tone], contrasts[tone])]
         strokes = _strokes([mark for mark in marks if mark.height >= LOWEST])
         main = max(strokes, key=lambda mark: mark.height * (1 - mark.rim), default=None)
         if sheet := _sheet_of(main, marks):
             return _on_sheet(photo, sheet)
         if main:
-            here = contrasts[main.light], labels[main.light]
-            if not _stands_out(main, *here):
+            layer = contrasts[main.tone], labels[main.tone]
+            if not _stands_out(main, *layer):
                 break
             digit, parts, others = _grouped(main, marks)
             box = digit.left, digit.top, digit.right, digit.bottom
-            return Found(_ink(parts, *here), box, _warning(digit, others, photo.size))
+            ink = _ink(parts, digit.height, *layer)
+            return Found(ink, box, _warning(digit, others, photo.size))
         seen += marks
         # What is no digit may hide a fainter one: a dark table, a pencil's digit.
         strong = [mark for mark in marks if mark.contrast > 1.5 * threshold]
         if not strong:
             break
-        for light in (False, True):
-            numbers = [mark.number for mark in strong if mark.light == light]
-            gone = ndimage.binary_dilation(np.isin(labels[light], numbers), iterations=EDGE)
-            contrasts[light] = np.where(gone, 0, contrasts[light])
+        for tone, contrast in contrasts.items():
+            numbers = [mark.number for mark in strong if mark.tone == tone]
+            gone = np.isin(labels[tone], numbers)
+            contrast[ndimage.binary_dilation(gone, iterations=EDGE)] = 0
     if not seen or main:
         raise UserError("no digit stands out from the paper: draw it thicker or darker")
     if all(mark.height < LOWEST for mark in seen):
@@ -168,9 +166,9 @@ def _on_sheet(photo: Image.Image, sheet: Mark) -> Found:
     """Find the digit within a sheet, whose edges are left out."""
     margin = max(1, min(sheet.height, sheet.width) // 40)
     left, top = sheet.left + margin, sheet.top + margin
-    found = find_digit(photo.crop((left, top, sheet.right - margin, sheet.bottom - margin)))
-    ink = np.zeros((photo.height, photo.width), np.uint8)
-    ink[top : sheet.bottom - margin, left : sheet.right - margin] = found.ink
+    right, bottom = sheet.right - margin, sheet.bottom - margin
+    found = find_digit(photo.crop((left, top, right, bottom)))
+    ink = np.pad(found.ink, ((top, photo.height - bottom), (left, photo.width - right)))
     box = tuple(side + start for side, start in zip(found.box, (left, top) * 2, strict=True))
     return Found(ink, box, found.warning)
 
@@ -180,7 +178,7 @@ def _grouped(main: Mark, marks: list[Mark]) -> tuple[Mark, list[Mark], list[Mark
     others = [
         mark
         for mark in marks
-        if mark.light == main.light
+        if mark.tone == main.tone
         and mark is not main
         and not mark.holds(main)  # a frame
         and (main.rim > 0 or mark.rim == 0)
@@ -189,18 +187,16 @@ def _grouped(main: Mark, marks: list[Mark]) -> tuple[Mark, list[Mark], list[Mark
         and mark.contrast > LIKE * main.contrast
     ]
     digit, parts = main, [main]
-    while near := [mark for mark in others if digit.is_near(mark)]:
-        others = [mark for mark in others if mark not in near]
-        parts += near
-        for mark in near:
-            digit = digit.joined(mark)
+    while close := [mark for mark in others if digit.is_near(mark)]:
+        others = [mark for mark in others if mark not in close]
+        parts += close
+        digit = digit.around(parts)
     return digit, parts, others
 
 
-def _ink(parts: list[Mark], contrast: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def _ink(parts: list[Mark], height: int, contrast: np.ndarray, labels: np.ndarray) -> np.ndarray:
     taken = np.isin(labels, [part.number for part in parts])
     # The outline is fainter than the rest of a line, and so below the threshold.
-    height = max(part.bottom for part in parts) - min(part.top for part in parts)
     taken = ndimage.binary_dilation(taken, iterations=max(1, height // 20))
     contrast = np.where(taken, contrast, 0)
     strongest = np.percentile(contrast[taken], 90)
@@ -212,7 +208,7 @@ def _warning(digit: Mark, others: list[Mark], size: tuple[int, int]) -> str:
         return TWO_DIGITS
     spans = (digit.left, digit.right, size[0]), (digit.top, digit.bottom, size[1])
     cut = any(
-        (start == 0 or end == all_) and end - start < 0.9 * all_ for start, end, all_ in spans
+        (start == 0 or end == whole) and end - start < 0.9 * whole for start, end, whole in spans
     )
     return AT_THE_EDGE if cut else ""
 
@@ -259,9 +255,9 @@ def _skew(ink: np.ndarray) -> int:
         turned = np.asarray(small.rotate(angle, expand=True), dtype=float) > 50
         return [turned.sum(axis=1 - axis) for axis in (0, 1)]
 
-    sharpest = max(ASKEW, key=lambda angle: max(line.std() for line in sums(angle)))
-    full = (line > small.size[axis] / 2 for axis, line in enumerate(sums(sharpest)))
-    return sharpest if max(label(rows).max() for rows in full) > 2 else 0  # neighbours are one
+    angle = max(ASKEW, key=lambda angle: max(line.std() for line in sums(angle)))
+    full = (line > small.size[axis] / 2 for axis, line in enumerate(sums(angle)))
+    return angle if max(label(rows).max() for rows in full) > 2 else 0  # neighbours are one
 
 
 def _lines(ink: np.ndarray) -> np.ndarray:
@@ -273,21 +269,15 @@ def _lines(ink: np.ndarray) -> np.ndarray:
     return ink & (long > thick)
 
 
-def _marks(labels: np.ndarray, contrast: np.ndarray, light: bool) -> list[Mark]:
+def _marks(tone: str, labels: np.ndarray, contrast: np.ndarray) -> list[Mark]:
     rim = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    on_rim = np.bincount(rim, minlength=labels.max() + 1) / len(rim)
-    return [
-        Mark(
-            light,
-            region.label,
-            *region.bbox,
-            region.area,
-            region.intensity_mean,
-            on_rim[region.label],
-        )
-        for region in regionprops(labels, contrast)
-        if region.area > LOWEST
-    ]
+    marks = []
+    for region in regionprops(labels, contrast):
+        if region.area > LOWEST:
+            on_rim = np.mean(rim == region.label)
+            size = *region.bbox, region.area
+            marks.append(Mark(tone, region.label, *size, region.intensity_mean, on_rim))
+    return marks
 
 
 def _strokes(marks: list[Mark]) -> list[Mark]:
@@ -304,12 +294,12 @@ def _strokes(marks: list[Mark]) -> list[Mark]:
     for outer, inside in permutations(marks, 2):
         if not outer.holds(inside):
             continue
-        large = inside.height > outer.height / 5
-        if inside.light == outer.light:  # a frame, if it is no speck within a digit
-            gone |= {outer} if large else set()
-        elif large and outer.light and outer.fill > PAPER:
+        is_large = inside.height > outer.height / 5
+        is_frame = outer.tone == inside.tone
+        is_paper = outer.tone == "light" and outer.fill > PAPER
+        if is_large and (is_frame or is_paper):
             gone.add(outer)
-        else:
+        elif not is_frame:
             gone.add(inside)  # a hole
     marks = [mark for mark in marks if mark not in gone]
     return [mark for mark in marks if mark.rim == 0] or marks

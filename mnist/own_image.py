@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from scipy import ndimage
 from torch import Tensor, nn
 
 from common import UserError
@@ -83,19 +84,17 @@ def mnist_like(ink: np.ndarray) -> Tensor:
     Returns:
         uint8 tensor of shape (1, 28, 28), ink 255 on paper 0.
     """
-    ink = np.where(ink < 255 * NOISE, 0, ink)
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    digit = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    digit = Image.fromarray(np.where(ink < 255 * NOISE, 0, ink))
+    digit = digit.crop(digit.getbbox())
     scale = DIGIT_SIZE / max(digit.size)
     width, height = (max(1, round(side * scale)) for side in digit.size)
     # Pillow's versions differ in which way they go first, and so in the pixels.
     digit = digit.resize((width, digit.height), Image.LANCZOS).resize(
         (width, height), Image.LANCZOS
     )
-    pixels = np.asarray(digit, dtype=float)
     top, left = (
-        round(FIELD_SIZE / 2 - (pixels.sum(axis=1 - axis) @ (np.arange(size) + 0.5)) / pixels.sum())
-        for axis, size in enumerate(pixels.shape)
+        round(FIELD_SIZE / 2 - 0.5 - centre)
+        for centre in ndimage.center_of_mass(np.asarray(digit, dtype=float))
     )
     field = Image.new("L", (FIELD_SIZE, FIELD_SIZE))
     field.paste(digit, (left, top))
