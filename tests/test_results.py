@@ -2,7 +2,7 @@
 
 import csv
 import re
-from statistics import mean, median_low, stdev, variance
+from statistics import mean, median_low, stdev
 
 import pytest
 import xlsxwriter
@@ -16,145 +16,131 @@ from tests.digits import ROOT
 from tests.readme import README, RESULTS, says
 from tests.sheets import COMMONEST, labelled
 
-HISTORIES = summary.read_seeds(ROOT / "results")
+EPOCHS = {"quick": 5, "one-epoch": 1}  # 19 in the other folders
 
 
-def test_every_seed_ran_for_19_epochs():
-    assert list(HISTORIES) == list(range(1, 11))
-    for history in HISTORIES.values():
-        assert [row.epoch for row in history] == list(range(1, 20))
+def seeds(folder="."):
+    """The histories in a folder of `results/` by seed, none left out and all whole."""
+    histories = summary.read_seeds(ROOT / "results" / folder)
+    assert list(histories) == list(range(min(histories), max(histories) + 1))
+    for history in histories.values():
+        assert [row.epoch for row in history] == list(range(1, EPOCHS.get(folder, 19) + 1))
+    return histories
 
 
-def test_the_table_of_seeds_is_in_the_readme():
-    assert summary.table(HISTORIES) in README
+def ends(folder=".", column="test_accuracy"):
+    """What each seed's run in a folder of `results/` ended at."""
+    return [getattr(history[-1], column) for history in seeds(folder).values()]
+
+
+def spread(values, digits):
+    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+
+
+# --- The seeds ----------------------------------------------------------------------------
+
+
+def history(*accuracies, seconds=1.0):
+    return [
+        Epoch(epoch, 0.1, 1.0, 50.0, 1.0, accuracy, seconds)
+        for epoch, accuracy in enumerate(accuracies, 1)
+    ]
+
+
+def test_tables_gains_and_races_by_hand():
+    histories = {1: history(98.0, 99.5, 99.0), 2: history(98.0, 99.0, 99.2)}
+    last, best = summary.table(histories).splitlines()[2:]
+    # 12.706: the 97.5 % point of Student's t with one degree of freedom; 99.1 ± 12.706 x 0.1.
+    assert "| 99.100 ± 0.141 | 97.829 to 100.371 | 99.00 | 99.20 | 2 |" in last
+    assert "| 99.350 ± 0.212 | 97.444 to 101.256 | 99.20 | 99.50 | 2 |" in best
+    # Variances of 0.02 and 0.08 over two runs each.
+    others = {1: history(98.6), 2: history(99.0)}
+    assert summary.gain(histories, others) == pytest.approx((0.3, 0.05**0.5))
+    quick = {1: history(98, 99, seconds=5), 2: history(98, 99, seconds=7)}
+    assert summary.race(quick, history(97, 98, 99, seconds=20)) == (12, 60)
+
+
+def test_the_seeds_are_in_the_readme():
+    assert summary.table(seeds()) in README
+    assert says(README.partition("##")[0], f"{mean(ends()):.3f} %")
+
+
+def test_the_accurate_setting_is_in_the_pages():
+    """On the front page only if its gain is larger than twice its standard error."""
+    gain, error = summary.gain(seeds("accurate"), seeds())
+    assert all(says(page, f"{gain:.3f}", f"{error:.3f}") for page in (README, RESULTS))
+    assert (summary.table(seeds("accurate")) in README) is (gain > 2 * error)
 
 
 def test_the_quick_setting_is_in_the_readme():
-    quick = summary.read_seeds(ROOT / "results" / "quick")
-    classic = read_history(ROOT / "results" / "classic.csv")
-    assert sorted(quick) == [1, 2, 3, 4, 5]
+    quick, classic = seeds("quick"), read_history(ROOT / "results" / "classic.csv")
     assert summary.table(quick) in README
     seconds, classic_seconds = summary.race(quick, classic)
     assert says(README, f"{seconds:.0f} s", f"{classic_seconds:.0f} s")
     assert says(README, f"{classic_seconds / seconds:.1f} times")
-    assert len({len(history) for history in quick.values()}) == 1
     assert f"papermill S6.ipynb runs/quick.ipynb -p epochs {len(quick[1])} " in README
-    assert mean(history[-1].test_accuracy for history in quick.values()) >= summary.QUICK_ACCURACY
+    assert mean(ends("quick")) >= summary.QUICK_ACCURACY
     reached = [row.test_accuracy >= summary.QUICK_ACCURACY for row in classic]
     assert reached == [False] * (len(classic) - 1) + [True]
 
 
-def test_the_race_takes_the_mean_of_the_quick_seeds():
-    def history(*seconds):
-        return [Epoch(1, 0.1, 1.0, 50.0, 1.0, 50.0, each) for each in seconds]
-
-    quick = {1: history(5, 6), 2: history(5, 4)}
-    assert summary.race(quick, history(20, 24, 21)) == (10, 65)
-
-
-def test_the_benchmark_is_in_both_pages():
-    with open(ROOT / "results" / "benchmark.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert benchmark.table(rows) in RESULTS
-    classic = next(row for row in rows if row["pipeline"] == benchmark.CLASSIC)
-    assert all(says(page, f"{classic['ours_to_this']} times") for page in (README, RESULTS))
-    assert says(RESULTS, f"{classic['lowest_ratio']} to {classic['highest_ratio']}")
-    assert says(RESULTS, f"{benchmark.multiply_adds():,}")
-
-
-def test_multiply_adds_are_counted():
-    """By hand: places x weights a place, layer by layer."""
-    edges = 28 * 28 * (9 * 1 * 16 + 9 * 16 * 32) + 14 * 14 * 32 * 8
-    strokes = 12 * 12 * 9 * 8 * 16 + 10 * 10 * (9 * 16 * 32 + 32 * 8)
-    digits = 8 * 8 * 9 * 8 * 16 + 6 * 6 * (9 * 16 * 32 + 32 * 10)
-    assert benchmark.multiply_adds() == edges + strokes + digits
-
-
-def test_the_table_says_what_the_logs_say():
-    """By hand, on two small histories."""
-    two = {}
-    for seed, accuracies in ((1, (98.0, 99.5, 99.0)), (2, (98.0, 99.0, 99.2))):
-        rows = zip(read_history(ROOT / "results" / "seed-1.csv"), accuracies, strict=False)
-        two[seed] = [type(row)(*list(vars(row).values())[:5], a, 1.0) for row, a in rows]
-    last, best = summary.table(two).splitlines()[2:]
-    # 12.706: the 97.5 % point of Student's t with one degree of freedom; 99.1 ± 12.706 x 0.1.
-    assert "| 99.100 ± 0.141 | 97.829 to 100.371 | 99.00 | 99.20 | 2 |" in last
-    assert "| 99.350 ± 0.212 | 97.444 to 101.256 | 99.20 | 99.50 | 2 |" in best
-
-
 def test_one_epoch_counts_with_every_seed():
-    histories = summary.read_seeds(ROOT / "results" / "one-epoch")
-    assert list(histories) == list(range(1, 11))
-    assert all(len(history) == 1 for history in histories.values())
-    ends = [history[0].test_accuracy for history in histories.values()]
-    assert min(ends) >= 98
-    for page in (README, RESULTS):
-        assert says(page, f"{min(ends):.2f} to {max(ends):.2f} %")
-
-
-STARTS = {
-    "before": "before",
-    "after": "with this initialisation",
-    "he-throughout": "He initialisation throughout, gradients clipped to norm 1",
-}
-
-
-def start_figures(name):
-    """The last rows of the runs with one start, and their means and deviations as texts."""
-    histories = summary.read_seeds(ROOT / "results" / "start" / name)
-    assert list(histories) == list(range(1, len(histories) + 1))
-    assert all(len(history) == 19 for history in histories.values())
-    rows = [history[-1] for history in histories.values()]
-    columns = (("test_accuracy", 3), ("test_loss", 4), ("train_loss", 4))
-    summed = []
-    for column, digits in columns:
-        values = [getattr(row, column) for row in rows]
-        summed.append(f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}")
-    return rows, summed
-
-
-@pytest.mark.parametrize("name", STARTS)
-def test_what_became_of_each_start_is_in_the_table(name):
-    rows, summed = start_figures(name)
-    seeds = ", ".join(f"{row.test_accuracy:.2f}" for row in rows)
-    cells = " | ".join([f"[{STARTS[name]}](start/{name})", seeds, *summed])
-    assert f"| {cells} |" in RESULTS
-
-
-def test_what_the_start_costs_is_in_the_results():
-    before, after = (
-        [row.test_accuracy for row in start_figures(name)[0]] for name in ("before", "after")
-    )
-    error = (variance(before) / len(before) + variance(after) / len(after)) ** 0.5
-    assert says(RESULTS, f"{mean(before) - mean(after):.3f}", f"{error:.3f}")
-    assert says(RESULTS, f"{mean(before[8:13]):.3f} %", f"{mean(after[8:13]):.3f} %")
-
-
-def test_the_mean_at_the_top_is_that_of_the_seeds():
-    top = README.partition("##")[0]
-    assert says(top, f"{mean(history[-1].test_accuracy for history in HISTORIES.values()):.3f} %")
+    accuracies = ends("one-epoch")
+    assert min(accuracies) >= 98
+    figures = f"{min(accuracies):.2f} to {max(accuracies):.2f} %"
+    assert all(says(page, figures) for page in (README, RESULTS))
 
 
 def test_the_committed_notebook_is_seed_1():
     notebook = (ROOT / "S6.ipynb").read_text(encoding="utf-8")
-    for row in HISTORIES[1]:
-        assert log_line(row) in notebook
-    last = HISTORIES[1][-1]
+    assert all(log_line(row) in notebook for row in seeds()[1])
+    last = seeds()[1][-1]
     assert says(README, f"{last.test_accuracy:.2f} %", f"{last.test_loss:.4f}")
 
 
-# Of the held-out images; the older logs name them in full.
-LOSS_AND_ACCURACY = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}
+def test_the_weights_are_as_accurate_as_the_readme_says(real_mnist):
+    accuracy = verify.verify(real_mnist)
+    assert accuracy == pytest.approx(median_low(ends()))
+    assert f"`weights from results/net.pt: {accuracy:.2f} % of 10,000 images right`" in README
+
+
+def test_the_figure_of_seeds_holds_every_run_and_the_mean(tmp_path, monkeypatch):
+    figures = []
+    monkeypatch.setattr(summary, "png_bytes", lambda figure: figures.append(figure) or b"")
+    summary.draw(seeds(), tmp_path / "Seeds.png")
+    lines = [list(line.get_ydata()) for line in figures[0].axes[0].lines]
+    runs = [[row.test_accuracy for row in history] for history in seeds().values()]
+    assert lines[: len(runs)] == runs
+    assert lines[len(runs)] == pytest.approx([mean(epoch) for epoch in zip(*runs, strict=True)])
+
+
+# --- How the settings were chosen ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", ["start/before", "start/after", "start/he-throughout"])
+def test_what_became_of_each_start_is_in_the_table(folder):
+    cells = [", ".join(f"{accuracy:.2f}" for accuracy in ends(folder))]
+    for column, digits in (("test_accuracy", 3), ("test_loss", 4), ("train_loss", 4)):
+        cells.append(spread(ends(folder, column), digits))
+    assert f"]({folder}) | {' | '.join(cells)} |" in RESULTS
+
+
+def test_what_the_start_costs_is_in_the_results():
+    before, after = ends("start/before"), ends("start/after")
+    loss, error = summary.gain(seeds("start/before"), seeds("start/after"))
+    assert says(RESULTS, f"{loss:.3f}", f"{error:.3f}")
+    assert says(RESULTS, f"{mean(before[8:13]):.3f} %", f"{mean(after[8:13]):.3f} %")
 
 
 def validation_table(folder):
-    """Read the table of a folder of validation logs, and hold it to them."""
+    """Read the table of a folder of validation logs, loss and accuracy; hold it to the logs."""
     rows = re.findall(rf"\| \[([^\]]+\.csv)\]\({folder}/\1\) \| (\S+) \| (\S+) \|", RESULTS)
     logs = ROOT / "results" / folder
     assert {name for name, *_ in rows} == {file.name for file in logs.iterdir()}
     for name, *figures in rows:
         *_, last = csv.DictReader((logs / name).read_text().splitlines())
-        loss, accuracy = (float(it) for key, it in last.items() if key in LOSS_AND_ACCURACY)
+        held_out = r"(validation|test)_(loss|accuracy)"  # older logs name them in full
+        loss, accuracy = (float(last[key]) for key in last if re.fullmatch(held_out, key))
         assert [f"{loss:.4f}", f"{accuracy:.2f}"] == figures, name
     return {name: (float(loss), float(accuracy)) for name, loss, accuracy in rows}
 
@@ -164,18 +150,37 @@ def test_nothing_on_the_validation_split_beats_the_recipe_by_more_than_seeds_dif
     chosen, rival = (
         (loss[f"{name}.csv"], loss[f"{name}-seed-2.csv"]) for name in ("base", "weight-decay-5e-4")
     )
-    spread = max(abs(first - second) for first, second in (chosen, rival))
-    assert all(sum(chosen) / 2 - value < spread for value in loss.values())
-
-
-def test_weight_decay_on_the_test_set_ended_as_the_page_says():
-    histories = summary.read_seeds(ROOT / "results" / "weight-decay-5e-4").values()
-    assert says(RESULTS, *(f"{history[-1].test_accuracy:.2f} %" for history in histories))
+    difference = max(abs(first - second) for first, second in (chosen, rival))
+    assert all(sum(chosen) / 2 - value < difference for value in loss.values())
+    assert says(RESULTS, *(f"{accuracy:.2f} %" for accuracy in ends("weight-decay-5e-4")))
 
 
 def test_the_quick_setting_is_the_best_of_its_validation_table():
     chosen, *others = validation_table("quick/validation").values()
     assert all(chosen[0] < loss and chosen[1] > accuracy for loss, accuracy in others)
+
+
+def test_the_accurate_setting_was_chosen_in_its_validation_table():
+    table = validation_table("accurate/validation")
+    chosen, stronger = (
+        [accuracy for name, (_, accuracy) in table.items() if name.startswith(setting)]
+        for setting in ("chosen", "stronger")
+    )
+    assert says(RESULTS, f"{spread(chosen, 3)} %")
+    assert mean(chosen) > mean(stronger)
+
+
+# --- Speed, the derivation, the survey ----------------------------------------------------
+
+
+def test_the_benchmark_is_in_both_pages():
+    with open(ROOT / "results" / "benchmark.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert benchmark.table(rows) in RESULTS
+    classic = rows[1]
+    assert all(says(page, f"{classic['ours_to_this']} times") for page in (README, RESULTS))
+    assert says(RESULTS, f"{classic['lowest_ratio']} to {classic['highest_ratio']}")
+    assert says(RESULTS, f"{benchmark.multiply_adds():,}")
 
 
 def test_errors_after_100_steps_are_those_of_the_readme():
@@ -189,7 +194,7 @@ def test_errors_after_100_steps_are_those_of_the_readme():
 
 def test_every_formula_of_the_derivation_is_in_the_readme():
     page = same_latex(README)
-    lines = [sigmoid_rule(LaTeX), *(it for _, lines in derivation(LaTeX) for it in lines)]
+    lines = [sigmoid_rule(LaTeX), *(line for _, lines in derivation(LaTeX) for line in lines)]
     assert [line for line in lines if same_latex("".join(line)) not in page] == []
 
 
@@ -198,51 +203,6 @@ def same_latex(text):
     text = re.sub(r"\\[td]frac", r"\\frac", text.replace("w_k", "w"))
     text = re.sub(r"\\cdot|\\[,;]|[&\s]", "", text)
     return re.sub(r"\{(\w)\}", r"\1", text)
-
-
-def test_the_figure_of_seeds_holds_every_run_and_the_mean(tmp_path, monkeypatch):
-    figures = []
-    monkeypatch.setattr(summary, "png_bytes", lambda figure: figures.append(figure) or b"")
-    summary.draw(HISTORIES, tmp_path / "Seeds.png")
-    lines = [list(line.get_ydata()) for line in figures[0].axes[0].lines]
-    runs = [[row.test_accuracy for row in history] for history in HISTORIES.values()]
-    assert lines[: len(runs)] == runs
-    assert lines[len(runs)] == pytest.approx([mean(epoch) for epoch in zip(*runs, strict=True)])
-
-
-def test_the_accurate_setting_is_in_the_pages():
-    """On the front page only if its gain is larger than twice its standard error."""
-    accurate = summary.read_seeds(ROOT / "results" / "accurate")
-    assert list(accurate) == list(range(1, 11))
-    gain, error = summary.gain(accurate, HISTORIES)
-    assert all(says(page, f"{gain:.3f}", f"{error:.3f}") for page in (README, RESULTS))
-    assert (summary.table(accurate) in README) is (gain > 2 * error)
-
-
-def test_the_accurate_setting_was_chosen_in_its_validation_table():
-    table = validation_table("accurate/validation")
-    chosen = [accuracy for name, (_, accuracy) in table.items() if name.startswith("chosen")]
-    stronger = [accuracy for name, (_, accuracy) in table.items() if name.startswith("stronger")]
-    assert says(RESULTS, f"{mean(chosen):.3f} ± {stdev(chosen):.3f} %")
-    assert mean(chosen) > mean(stronger)
-
-
-def test_a_gain_is_told_with_its_error():
-    def ending(*accuracies):
-        return {i: [Epoch(1, 0.1, 1.0, 50.0, 1.0, each, 1.0)] for i, each in enumerate(accuracies)}
-
-    # By hand: variances of 0.02 and 0.08 over two runs each.
-    gain, error = summary.gain(ending(99.6, 99.4), ending(99.0, 99.4))
-    assert gain == pytest.approx(0.3)
-    assert error == pytest.approx(0.05**0.5)
-
-
-def test_the_weights_are_as_accurate_as_the_readme_says(real_mnist):
-    accuracy = verify.verify(real_mnist)
-    assert accuracy == pytest.approx(
-        median_low(history[-1].test_accuracy for history in HISTORIES.values())
-    )
-    assert f"`weights from results/net.pt: {accuracy:.2f} % of 10,000 images right`" in README
 
 
 def test_the_survey_of_published_workbooks():
