@@ -10,4 +10,6 @@ RESULTS = (ROOT / "results" / "README.md").read_text(encoding="utf-8")
 
 def says(page, *figures):
     """The page holds each figure, whatever words stand around it."""
-    return all(re.search(rf"(?<![\d.,]){re.escape(it)}(?![\d]|\.\d)", page) for it in figures)
+    return all(
+        re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d]|\.\d)", page) for figure in figures
+    )
