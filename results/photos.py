@@ -36,7 +36,6 @@ PHONE = (3000, 4000)
 Size = tuple[int, int]  # width and height in pixels
 Colour = tuple[int, int, int]
 Pen = Callable[[np.ndarray, int], Image.Image]
-Light = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Draw = Callable[[np.ndarray, np.random.Generator], Image.Image]
 
 
@@ -58,47 +57,6 @@ def thin(digit: np.ndarray, size: int) -> Image.Image:
 
 def blank(size: Size = (180, 240), paper: Colour = PAPER) -> Image.Image:
     return Image.new("RGB", size, paper)
-
-
-def write(
-    sheet: Image.Image,
-    digit: np.ndarray,
-    generator: np.random.Generator,
-    height: int = 110,
-    ink: Colour = INK,
-    reach: float = 0.1,
-    pen: Pen = broad,
-) -> Image.Image:
-    """Write a digit near the middle: at most `reach` of the sheet's sides from it."""
-    stroke = pen(digit, height)
-    left, top = (
-        round((whole - part) / 2 + whole * generator.uniform(-reach, reach))
-        for whole, part in zip(sheet.size, stroke.size, strict=True)
-    )
-    sheet.paste(ink, (left, top, left + stroke.width, top + stroke.height), stroke)
-    return sheet
-
-
-def photograph(
-    scene: Image.Image,
-    generator: np.random.Generator,
-    light: Light | None = None,
-    noise: float = 4,
-    blur: float = 0.7,
-) -> Image.Image:
-    """Blur a scene a little and add noise.
-
-    Args:
-        light: how much lighter white paper is at a place, by how far right and down it is, both
-            from 0 to 1.
-    """
-    pixels = np.asarray(scene.filter(ImageFilter.GaussianBlur(blur)), dtype=float)
-    if light:
-        down, right = np.mgrid[: scene.height, : scene.width].astype(np.float32)
-        lighter = light(right / scene.width, down / scene.height)
-        pixels = pixels * (1 + lighter[..., None] / PAPER[0])
-    grain = generator.standard_normal(pixels.shape[:2], dtype=np.float32) * noise
-    return Image.fromarray(np.clip(pixels + grain[..., None], 0, 255).astype(np.uint8))
 
 
 def ruled(
@@ -140,41 +98,67 @@ def photo(
     size: Size = (180, 240),
     paper: Colour = PAPER,
     ruling: tuple | None = None,
+    ink: Colour = INK,
+    height: int = 110,
+    reach: float = 0.1,
+    pen: Pen = broad,
     place: tuple | None = None,
     mark: tuple | None = None,
-    light: Light | None = None,
-    noise: float = 4,
     blur: float = 0.7,
+    light: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    noise: float = 4,
     change: Callable[[Image.Image], Image.Image] | None = None,
-    **writing: object,
 ) -> Image.Image:
     """Write a digit on a sheet, and photograph it.
 
     Args:
+        digit: ink of 28x28 pixels.
         size: of blank paper.
         ruling: arguments of `ruled`, which makes other paper.
+        height: of the digit, or its width if that is larger, in pixels.
+        reach: shares of the sheet's sides by which the digit may lie off the middle.
         place: arguments of `put_on`, which puts the sheet there.
         mark: a shape beside the digit: a method of ImageDraw and its arguments.
+        light: how much lighter white paper is, by how far right and down, both from 0 to 1.
+        noise: standard deviation, in grey values.
         change: of the photo before it is saved.
-        writing: arguments of `write`.
     """
-    image = ruled(generator, *ruling) if ruling else blank(size, paper)
-    image = write(image, digit, generator, **writing)
+    scene = ruled(generator, *ruling) if ruling else blank(size, paper)
+    stroke = pen(digit, height)
+    corner = tuple(
+        round((whole - part) / 2 + whole * generator.uniform(-reach, reach))
+        for whole, part in zip(scene.size, stroke.size, strict=True)
+    )
+    scene.paste(Image.new("RGB", stroke.size, ink), corner, stroke)
     if place:
-        image = put_on(image, generator, *place)
+        scene = put_on(scene, generator, *place)
     if mark:
         shape, *arguments = mark
-        getattr(ImageDraw.Draw(image), shape)(*arguments)
-    image = photograph(image, generator, light, noise, blur)
+        getattr(ImageDraw.Draw(scene), shape)(*arguments)
+    pixels = np.asarray(scene.filter(ImageFilter.GaussianBlur(blur)), dtype=float)
+    if light:
+        down, right = np.mgrid[: scene.height, : scene.width].astype(np.float32)
+        lighter = light(right / scene.width, down / scene.height)
+        pixels = pixels * (1 + lighter[..., None] / PAPER[0])
+    grain = generator.standard_normal(pixels.shape[:2], dtype=np.float32) * noise
+    image = Image.fromarray(np.clip(pixels + grain[..., None], 0, 255).astype(np.uint8))
     return change(image) if change else image
 
 
-def cropped(
-    digit: np.ndarray, _, margin: float, pen: Pen = broad, inverted: bool = False
+def bare(
+    digit: np.ndarray,
+    _,
+    margin: float,
+    pen: Pen = broad,
+    change: Callable[[Image.Image], Image.Image] = ImageOps.invert,
 ) -> Image.Image:
-    """Black on white, with `margin` of its size around the ink."""
-    light_ink = ImageOps.expand(pen(digit, 140), round(140 * margin))
-    return light_ink if inverted else ImageOps.invert(light_ink)
+    """A change of light ink on black, with `margin` of its size around it."""
+    return change(ImageOps.expand(pen(digit, 140), round(140 * margin)))
+
+
+def transparent(ink: Image.Image) -> Image.Image:
+    """Black ink, and nothing beside it."""
+    return Image.merge("LA", [Image.new("L", ink.size), ink])
 
 
 def deep(largest: float, kind: type) -> Callable[[Image.Image], Image.Image]:
@@ -205,8 +189,8 @@ KINDS = {
     "A4 page, digit of 3.4 cm": jpg(size=A4, height=200),
     "12 megapixels, digit of 80 pixels": jpg(size=PHONE, height=80),
     "12 megapixels, digit of 200 pixels": jpg(size=PHONE, height=200),
-    "cropped to the ink": png(cropped, margin=0),
-    "cropped with 5 % around the ink": png(cropped, margin=0.05),
+    "cropped to the ink": png(bare, margin=0),
+    "cropped with 5 % around the ink": png(bare, margin=0.05),
     "16-bit PNG": png(change=deep(65535, np.uint16)),
     "12 bits in 16": png(change=deep(4095, np.uint16)),
     "16-bit TIFF": tiff(change=deep(65535, np.uint16)),
@@ -232,7 +216,7 @@ KINDS = {
     "plain": png(),
     "blue pen": jpg(ink=BLUE_INK),
     "ballpoint": jpg(size=(720, 960), height=320, ink=BLUE_INK, pen=thin),
-    "ballpoint, cropped with 5 %": png(cropped, margin=0.05, pen=thin),
+    "ballpoint, cropped with 5 %": png(bare, margin=0.05, pen=thin),
     "ballpoint on squared paper": jpg(ruling=(20, 20, BLUE), height=190, pen=thin),
     "pencil": jpg(ink=(150, 150, 152)),
     "yellow marker": jpg(ink=(235, 205, 60)),
@@ -244,15 +228,13 @@ KINDS = {
         place=((205, 200, 190), (260, 300), (30, 45)),
         noise=6,
     ),
-    "white on black, cropped to the ink": png(cropped, margin=0, inverted=True),
-    "white on black, cropped with 5 %": png(cropped, margin=0.05, inverted=True),
+    "white on black, cropped to the ink": png(bare, margin=0, change=Image.Image.copy),
+    "white on black, cropped with 5 %": png(bare, margin=0.05, change=Image.Image.copy),
     "CMYK": jpg(change=lambda image: image.convert("CMYK")),
     "GIF": kind(".gif", change=lambda image: image.quantize(64)),
     "1-bit": png(change=lambda image: image.convert("1", dither=Image.Dither.NONE)),
     "turned by EXIF": jpg(change=on_its_side),
-    "transparent": png(
-        lambda digit, generator: write(Image.new("RGBA", (180, 240)), digit, generator)
-    ),
+    "transparent": png(bare, margin=0.5, change=transparent),
     "faint ruling": png(ruling=(0, 32, (200, 208, 222)), height=190),
     "ruling": png(ruling=(0, 32, BLUE), height=190),
     "squared paper": png(ruling=(20, 20, BLUE), height=190),
