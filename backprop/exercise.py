@@ -1,11 +1,9 @@
 """The exercise to fill in: an empty table that marks each cell as soon as it is filled."""
 
-from datetime import datetime
-from io import BytesIO
 from pathlib import Path
 
 import openpyxl
-import xlsxwriter
+from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.derivation import chain
@@ -37,11 +35,11 @@ from backprop.sheet import (
     cell,
     error_chart,
     fit_to_page,
+    insert_network,
     is_small,
-    make_formats,
+    new_workbook,
     write_header,
 )
-from common import write_whole
 
 COLOURS = {RIGHT: "#c6efce", WRONG: "#ffb3ab", TYPED: "#ffeb9c"}
 SCORE = f"{{}} of {len(COMPUTED)} columns, {{}} of {CELLS} cells"
@@ -57,16 +55,13 @@ ADVICE = (
 def write_exercise(path: str | Path, problem: Problem, eta: float, diagram: bytes) -> None:
     """Write the workbook with the empty table and the hints.
 
-    The same arguments give the same bytes: the creation date is fixed.
+    The same arguments give the same bytes.
 
     Args:
         eta: the learning rate.
         diagram: the picture of the network, as PNG.
     """
-    file = BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True, "use_future_functions": True}) as workbook:
-        workbook.set_properties({"title": "Backpropagation", "created": datetime(2026, 1, 1)})
-        formats = make_formats(workbook)
+    with new_workbook(path, use_future_functions=True) as (workbook, formats):
         sheet = workbook.add_worksheet("Exercise")
         write_header(sheet, formats)
         _write_top(sheet, formats, problem, eta)
@@ -75,17 +70,10 @@ def write_exercise(path: str | Path, problem: Problem, eta: float, diagram: byte
         chart.show_hidden_data()
         chart.set_size({"width": 430, "height": 218})
         sheet.insert_chart("G1", chart)
-        picture = {
-            "image_data": BytesIO(diagram),
-            "x_scale": 0.47,
-            "y_scale": 0.47,
-            "description": "The network: two inputs, two hidden neurons, two outputs",
-        }
-        sheet.insert_image("M1", "network.png", picture)
+        insert_network(sheet, "M1", diagram, 0.47)
         fit_to_page(sheet)
         sheet.print_area(0, 0, FIRST_ROW + STEPS, len(COLUMNS) - 1)
         write_hints(workbook, formats, problem, eta)
-    write_whole(path, file.getvalue())
 
 
 def is_filled(path: Path) -> bool:
@@ -103,14 +91,14 @@ def is_filled(path: Path) -> bool:
 
 def _write_top(sheet: Worksheet, formats: Formats, problem: Problem, eta: float) -> None:
     """Write what is given, in yellow cells, and the score."""
-    sheet.write("A1", "Backpropagation: fill in the table", formats.title)
+    sheet.write("A1", "Backpropagation: fill in the table", formats["title"])
     for name, number in {**problem.given(), "η": eta}.items():
         place = GIVEN_CELLS.get(name, RATE_CELL).replace("$", "")
-        sheet.write(f"{chr(ord(place[0]) - 1)}{place[1:]}", name, formats.label)
-        sheet.write_number(place, number, formats.given)
-    sheet.merge_range("C6:F6", "All green? Change these numbers: it must stay so.", formats.note)
-    sheet.merge_range("A7:F10", ADVICE, formats.wrapped)
-    sheet.merge_range(f"A{HEADER_ROW}:L{HEADER_ROW}", "", formats.text)
+        sheet.write(f"{chr(ord(place[0]) - 1)}{place[1:]}", name, formats["label"])
+        sheet.write_number(place, number, formats["given"])
+    sheet.merge_range("C6:F6", "All green? Change these numbers: it must stay so.", formats["note"])
+    sheet.merge_range("A7:F10", ADVICE, formats["wrapped"])
+    sheet.merge_range(f"A{HEADER_ROW}:L{HEADER_ROW}", "", formats["text"])
     left, right = COLUMNS[0], COLUMNS[-1]
     done, rights = (f'"&SUM({beside(left, row)}:{beside(right, row)})&"' for row in (DONE, RIGHTS))
     names = (
@@ -122,18 +110,16 @@ def _write_top(sheet: Worksheet, formats: Formats, problem: Problem, eta: float)
         f'=IF({given},"A number above is missing or a text. ","")&'
         f'"Right: {SCORE.format(done, rights)}"&{"&".join(names)}'
     )
-    sheet.write_formula(f"A{HEADER_ROW}", formula, formats.text, f"Right: {SCORE.format(0, 0)}")
+    sheet.write_formula(f"A{HEADER_ROW}", formula, formats["text"], f"Right: {SCORE.format(0, 0)}")
 
 
-def _write_table(
-    workbook: xlsxwriter.Workbook, sheet: Worksheet, formats: Formats, problem: Problem
-) -> None:
+def _write_table(workbook: Workbook, sheet: Worksheet, formats: Formats, problem: Problem) -> None:
     """Write the empty table, the notes in its header and, beside it, the marks."""
     given = problem.given()
     for index, column in enumerate(COLUMNS):
         note = f"= {chain(column)}" if column in CHAINS else in_symbols(column)
         sheet.write_comment(HEADER_ROW, index, f"{column} {note}", NOTE)
-        looks = formats.small_open if is_small(column) else formats.value_open
+        looks = formats["small to fill in"] if is_small(column) else formats["value to fill in"]
         for step in range(STEPS + 1):
             sheet.write_blank(cell(column, step), None, looks)
             sheet.write_formula(mark(column, step), mark_formula(column), None, "")

@@ -63,15 +63,15 @@ def write_hints(workbook: Workbook, formats: Formats, problem: Problem, eta: flo
         sheet.set_column(columns, width)
     sheet.set_column("D:F", None, None, {"level": 1, "hidden": True})
     sheet.set_column("G:G", None, None, {"collapsed": True})
-    sheet.write("A1", "Hints", formats.title)
-    sheet.write("A2", ABOUT, formats.note)
-    sheet.write("C4", "first row", formats.plain_header)
+    sheet.write("A1", "Hints", formats["title"])
+    sheet.write("A2", ABOUT, formats["note"])
+    sheet.write("C4", "first row", formats["plain header"])
     values, slip_row = evaluate(problem.given()), 1
     operands = {column: _operand(value) for column, value in values.items()}
     cells = {column: f'"&${OPERAND}${row_of(column)}&"' for column in COLUMNS}
     for column in COLUMNS:
         row, slips = row_of(column), usual_slips(column)
-        sheet.write(f"A{row}", column, formats.text)
+        sheet.write(f"A{row}", column, formats["text"])
         sheet.write_string(f"B{row}", in_symbols(column))
         if column not in GIVEN:
             live = in_numbers(column, cells, f'"&{TABLE}{RATE_CELL}&"')
@@ -82,7 +82,7 @@ def write_hints(workbook: Workbook, formats: Formats, problem: Problem, eta: flo
             sheet.write_formula(f"{FITS}{line}", fits(column, tree), None, 0)
             sheet.write_string(f"{SLIP}{line}", in_words(slip, lambda symbol: symbol.column))
         likely = _likely(column, slip_row, len(slips))
-        sheet.write_formula(f"B{row + 2}", likely, formats.slip, "")
+        sheet.write_formula(f"B{row + 2}", likely, formats["slip"], "")
         slip_row += len(slips)
     sheet.print_area(0, 0, row_of(COLUMNS[-1]) + 1, 2)
     fit_to_page(sheet)
@@ -120,7 +120,7 @@ def _write_first_row(
     here = f"{VALUE}{row_of(column)}"
     cells = named({other: f"${VALUE}${row_of(other)}" for other in COLUMNS})
     right = FORMULAS[column](cells).text if column in FORMULAS else TABLE + GIVEN_CELLS[column]
-    looks = formats.small if is_small(column) else formats.value
+    looks = formats["small"] if is_small(column) else formats["value"]
     sheet.write_formula(here, f'=IFERROR({right},"")', looks, value)
     digits = f"IF({here}=0,0,ROUND(ABS({here}),5-INT(LOG10(ABS({here})))))"
     text = f'IF({here}<0,"(−"&{digits}&")",{digits}&"")'

@@ -1,8 +1,12 @@
-"""What the tables of both workbooks share: places, formulas, formats, chart and page."""
+"""What both workbooks share: places, formulas, formats, charts, pictures and pages."""
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+from io import BytesIO
+from pathlib import Path
 
-import xlsxwriter
+from xlsxwriter import Workbook
 from xlsxwriter.chart import Chart
 from xlsxwriter.format import Format
 from xlsxwriter.utility import xl_col_to_name
@@ -10,6 +14,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from backprop.expression import Expression, named
 from backprop.network import COLUMNS, FORMULAS, GRADIENTS, WEIGHTS, updated
+from common import write_whole
 
 # The chart stands above the table, beside η, and stays in view with the header: it is as high as
 # a small screen allows. Rows are counted from 0.
@@ -28,52 +33,45 @@ GROUPS = (
 )
 
 
-@dataclass(frozen=True)
-class Formats:
-    """The looks of cells, made once for the workbook."""
+NOTE = {"italic": True, "font_color": "#606060"}
+HEADER = {"bold": True, "align": "center", "bottom": 1}
+LOOKS = {
+    "title": {"bold": True, "font_size": 16, "font_color": "#1f3b57"},
+    "note": NOTE,
+    "wrapped": {**NOTE, "text_wrap": True, "valign": "top"},
+    **{
+        f"header of {column}": {**HEADER, "bg_color": colour}
+        for columns, colour in GROUPS
+        for column in columns
+    },
+    "plain header": {**HEADER, "bg_color": "#eeeeee"},
+    "given": {"bg_color": "#fff2cc", "font_color": "#0000c0", "border": 1, "num_format": "0.0###"},
+    "value": {"num_format": VALUE},
+    "small": {"num_format": SMALL},
+    "value to fill in": {"num_format": VALUE, **OPEN},
+    "small to fill in": {"num_format": SMALL, **OPEN},
+    "count": {"num_format": "0"},
+    "text": {"bold": True, "font_size": 12, "font_color": "#1f3b57"},
+    "label": {"bold": True, "align": "right"},
+    "slip": {"font_color": "#c8371b"},
+}
+Formats = dict[str, Format]  # by the names of `LOOKS`
 
-    title: Format
-    note: Format
-    wrapped: Format
-    header: dict[str, Format]
-    plain_header: Format
-    given: Format
-    value: Format
-    small: Format
-    value_open: Format
-    small_open: Format
-    count: Format
-    text: Format
-    label: Format
-    slip: Format
 
+@contextlib.contextmanager
+def new_workbook(path: str | Path, **options: bool) -> Iterator[tuple[Workbook, Formats]]:
+    """Make a workbook with its formats, and write it once it is complete.
 
-def make_formats(workbook: xlsxwriter.Workbook) -> Formats:
-    def header(colour: str) -> Format:
-        return workbook.add_format(
-            {"bold": True, "align": "center", "bottom": 1, "bg_color": colour}
-        )
+    The same content gives the same bytes: the creation date is fixed.
 
-    return Formats(
-        title=workbook.add_format({"bold": True, "font_size": 16, "font_color": "#1f3b57"}),
-        note=workbook.add_format({"italic": True, "font_color": "#606060"}),
-        wrapped=workbook.add_format(
-            {"italic": True, "font_color": "#606060", "text_wrap": True, "valign": "top"}
-        ),
-        header={name: header(colour) for names, colour in GROUPS for name in names},
-        plain_header=header("#eeeeee"),
-        given=workbook.add_format(
-            {"bg_color": "#fff2cc", "font_color": "#0000c0", "border": 1, "num_format": "0.0###"}
-        ),
-        value=workbook.add_format({"num_format": VALUE}),
-        small=workbook.add_format({"num_format": SMALL}),
-        value_open=workbook.add_format({"num_format": VALUE, **OPEN}),
-        small_open=workbook.add_format({"num_format": SMALL, **OPEN}),
-        count=workbook.add_format({"num_format": "0"}),
-        text=workbook.add_format({"bold": True, "font_size": 12, "font_color": "#1f3b57"}),
-        label=workbook.add_format({"bold": True, "align": "right"}),
-        slip=workbook.add_format({"font_color": "#c8371b"}),
-    )
+    Args:
+        options: further options of xlsxwriter.
+    """
+    file = BytesIO()
+    with Workbook(file, {"in_memory": True, **options}) as workbook:
+        workbook.set_properties({"title": "Backpropagation", "created": datetime(2026, 1, 1)})
+        yield workbook, {name: workbook.add_format(looks) for name, looks in LOOKS.items()}
+    write_whole(path, file.getvalue())
 
 
 def cell(column: str, step: int) -> str:
@@ -97,7 +95,7 @@ def formulas(step: int, rate: str) -> dict[str, str]:
 def write_header(sheet: Worksheet, formats: Formats) -> None:
     """Write the names of the columns, and make these wide enough for their numbers."""
     for index, column in enumerate(COLUMNS):
-        sheet.write(HEADER_ROW, index, column, formats.header[column])
+        sheet.write(HEADER_ROW, index, column, formats[f"header of {column}"])
         sheet.set_column(index, index, 13 if is_small(column) else 9.5)
     sheet.freeze_panes(FIRST_ROW, 0)
 
@@ -113,21 +111,30 @@ def fit_to_page(sheet: Worksheet) -> None:
     sheet.fit_to_pages(1, 0)
 
 
-def error_chart(
-    workbook: xlsxwriter.Workbook, sheet: str, steps: int, counted: tuple[str, int]
-) -> Chart:
+def insert_network(sheet: Worksheet, place: str, diagram: bytes, scale: float) -> None:
+    """Insert the picture of the network, a PNG."""
+    description = "The network: two inputs, two hidden neurons, two outputs"
+    looks = {"x_scale": scale, "y_scale": scale, "description": description}
+    sheet.insert_image(place, "network.png", {"image_data": BytesIO(diagram), **looks})
+
+
+def down(sheet: str, column: int, steps: int) -> list[str | int]:
+    """Give the cells of a column, counted from 0, from the first row on to that of a step."""
+    return [sheet, FIRST_ROW, column, FIRST_ROW + steps, column]
+
+
+def error_chart(workbook: Workbook, sheet: str, steps: int, counted: tuple[str, int]) -> Chart:
     """Draw the column E_total of a sheet.
 
     Args:
         counted: sheet and column, counted from 0, of the number of each step.
     """
     chart = line_chart(workbook, "Error after each step")
-    (of, place), error = counted, COLUMNS.index("E_total")
     chart.add_series(
         {
             "name": "E_total",
-            "categories": [of, FIRST_ROW, place, FIRST_ROW + steps, place],
-            "values": [sheet, FIRST_ROW, error, FIRST_ROW + steps, error],
+            "categories": down(*counted, steps),
+            "values": down(sheet, COLUMNS.index("E_total"), steps),
             "line": {"color": "#c8371b", "width": 2},
         }
     )
@@ -135,7 +142,7 @@ def error_chart(
     return chart
 
 
-def line_chart(workbook: xlsxwriter.Workbook, title: str) -> Chart:
+def line_chart(workbook: Workbook, title: str) -> Chart:
     chart = workbook.add_chart({"type": "line"})
     chart.set_title({"name": title, "name_font": {"size": 11}})
     chart.set_x_axis({"name": "step", "interval_unit": 10, "interval_tick": 10})
