@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from backprop.derivation import chain
-from backprop.expression import Plain, named, symbols
+from backprop.expression import Plain, named, operand, symbols
 from backprop.network import (
     CHAINS,
     COLUMNS,
@@ -66,21 +66,15 @@ def _link(symbol: str, row: Row) -> str:
     if symbol in PATHS:
         return f"{symbol} = {value}  (from above)"
     formula, filled_in = (PARTIALS[symbol](names).text for names in (NAMES, _numbers(row)))
-    if filled_in == _number(
-        partial(symbol, row)
-    ):  # a single number, such as an input: there is nothing to compute
+    if filled_in == operand(partial(symbol, row), 10):  # an input: there is nothing to compute
         return f"{symbol} = {formula} = {value}"
     return f"{symbol} = {formula} = {filled_in} = {value}"
 
 
 def _product(values: list[float]) -> str:
-    return " · ".join(map(_number, values))
+    return " · ".join(operand(value, 10) for value in values)
 
 
 def _numbers(row: Row) -> Row:
     """Make a row whose columns are written as their numbers."""
-    return named({column: _number(getattr(row, column)) for column in COLUMNS}, Plain)
-
-
-def _number(value: float) -> str:
-    return f"{value:.10g}" if value >= 0 else f"(−{-value:.10g})"
+    return named({column: operand(getattr(row, column), 10) for column in COLUMNS}, Plain)

@@ -25,7 +25,8 @@ class Expression:
     SUBTRACT: ClassVar[str] = "%s-%s"
     MULTIPLY: ClassVar[str] = "%s*%s"
     DIVIDE: ClassVar[str] = "%s/%s"
-    PARTS_OF_FRACTION: ClassVar[tuple[int, int]] = (PRODUCT, POWER)  # how tightly they must bind
+    NUMERATOR: ClassVar[int] = PRODUCT  # how tightly it must bind
+    DENOMINATOR: ClassVar[int] = POWER
     RAISE: ClassVar[str] = "%s^%s"
     NEGATE: ClassVar[str] = "-%s"
     EXP: ClassVar[str] = "EXP(%s)"
@@ -42,31 +43,31 @@ class Expression:
         return f"{value:g}"
 
     def __add__(self, other: Expression | float) -> Expression:
-        return self._join(self.ADD, self, other, (SUM, SUM), SUM)
-
-    def __sub__(self, other: Expression | float) -> Expression:
-        return self._join(self.SUBTRACT, self, other, (SUM, PRODUCT), SUM)
-
-    def __mul__(self, other: Expression | float) -> Expression:
-        return self._join(self.MULTIPLY, self, other, (PRODUCT, PRODUCT), PRODUCT)
-
-    def __truediv__(self, other: Expression | float) -> Expression:
-        return self._join(self.DIVIDE, self, other, self.PARTS_OF_FRACTION, PRODUCT)
-
-    def __pow__(self, other: float) -> Expression:
-        return self._join(self.RAISE, self, other, (ATOM, ATOM), POWER)
+        return self._join(self.ADD, SUM, (self, SUM), (other, SUM))
 
     def __radd__(self, other: float) -> Expression:
-        return self._join(self.ADD, other, self, (SUM, SUM), SUM)
+        return self._join(self.ADD, SUM, (other, SUM), (self, SUM))
+
+    def __sub__(self, other: Expression | float) -> Expression:
+        return self._join(self.SUBTRACT, SUM, (self, SUM), (other, PRODUCT))
 
     def __rsub__(self, other: float) -> Expression:
-        return self._join(self.SUBTRACT, other, self, (SUM, PRODUCT), SUM)
+        return self._join(self.SUBTRACT, SUM, (other, SUM), (self, PRODUCT))
+
+    def __mul__(self, other: Expression | float) -> Expression:
+        return self._join(self.MULTIPLY, PRODUCT, (self, PRODUCT), (other, PRODUCT))
 
     def __rmul__(self, other: float) -> Expression:
-        return self._join(self.MULTIPLY, other, self, (PRODUCT, PRODUCT), PRODUCT)
+        return self._join(self.MULTIPLY, PRODUCT, (other, PRODUCT), (self, PRODUCT))
+
+    def __truediv__(self, other: Expression | float) -> Expression:
+        return self._join(self.DIVIDE, PRODUCT, (self, self.NUMERATOR), (other, self.DENOMINATOR))
 
     def __rtruediv__(self, other: float) -> Expression:
-        return self._join(self.DIVIDE, other, self, self.PARTS_OF_FRACTION, PRODUCT)
+        return self._join(self.DIVIDE, PRODUCT, (other, self.NUMERATOR), (self, self.DENOMINATOR))
+
+    def __pow__(self, other: float) -> Expression:
+        return self._join(self.RAISE, POWER, (self, ATOM), (other, ATOM))
 
     def __neg__(self) -> Expression:
         return type(self)(self.NEGATE % self.bracketed(ATOM), SUM)
@@ -79,19 +80,16 @@ class Expression:
         return self.text if self.binding >= least else self.BRACKETS % self.text
 
     def _join(
-        self,
-        template: str,
-        left: Expression | float,
-        right: Expression | float,
-        least: tuple[int, int],
-        binding: int,
+        self, template: str, binding: int, *operands: tuple[Expression | float, int]
     ) -> Expression:
-        operands = (
-            operand if isinstance(operand, Expression) else type(self)(self.number(operand))
-            for operand in (left, right)
-        )
-        texts = (operand.bracketed(each) for operand, each in zip(operands, least, strict=True))
-        return type(self)(template % tuple(texts), binding)
+        """Write an operation; each operand stands with how tightly it must bind."""
+
+        def written(operand: Expression | float, least: int) -> str:
+            if not isinstance(operand, Expression):
+                operand = type(self)(self.number(operand))
+            return operand.bracketed(least)
+
+        return type(self)(template % tuple(written(*operand) for operand in operands), binding)
 
 
 class JavaScript(Expression):
@@ -133,7 +131,7 @@ class LaTeX(Expression):
     SUBTRACT = "%s - %s"
     MULTIPLY = r"%s \cdot %s"
     DIVIDE = r"\frac{%s}{%s}"
-    PARTS_OF_FRACTION = (SUM, SUM)
+    NUMERATOR = DENOMINATOR = SUM
     RAISE = "%s^{%s}"
     EXP = "e^{%s}"
     LINKS = r" \cdot "
@@ -147,9 +145,9 @@ class LaTeX(Expression):
 
     @classmethod
     def number(cls, value: float) -> str:
-        top, bottom = float(value).as_integer_ratio()
-        fraction = cls.DIVIDE % (cls.COUNT % top, cls.COUNT % bottom)
-        return cls.COUNT % top if bottom == 1 else fraction
+        numerator, denominator = (cls.COUNT % part for part in float(value).as_integer_ratio())
+        is_whole = denominator == cls.COUNT % 1
+        return numerator if is_whole else cls.DIVIDE % (numerator, denominator)
 
     @classmethod
     def symbol(cls, name: str) -> str:
@@ -186,6 +184,11 @@ class MathML(LaTeX):
     SUBSCRIPT = "<msub>%s<mrow>%s</mrow></msub>"
     PARTIAL = "<mo>∂</mo>%s"
     GREEK: ClassVar[dict[str, str]] = {}
+
+
+def operand(value: float, digits: int) -> str:
+    """Write a number as part of a formula: in brackets if it is negative."""
+    return f"{value:.{digits}g}" if value >= 0 else f"(−{-value:.{digits}g})"
 
 
 def named(names: dict[str, str], notation: type[Expression] = Expression) -> SimpleNamespace:

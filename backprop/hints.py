@@ -14,7 +14,7 @@ from backprop.check.formula import Symbol, Tree, leaves
 from backprop.check.slips import Change, Slip, replaced, structural
 from backprop.check.words import expression, in_words
 from backprop.derivation import derivation, sigmoid_rule
-from backprop.expression import Expression, Plain, named, symbols
+from backprop.expression import Expression, Plain, named, operand, symbols
 from backprop.marks import (
     FIRST_WRONG,
     GIVEN_CELLS,
@@ -67,7 +67,7 @@ def write_hints(workbook: Workbook, formats: Formats, problem: Problem, eta: flo
     sheet.write("A2", ABOUT, formats["note"])
     sheet.write("C4", "first row", formats["plain header"])
     values, slip_row = evaluate(problem.given()), 1
-    operands = {column: _operand(value) for column, value in values.items()}
+    operands = {column: operand(value, 6) for column, value in values.items()}
     cells = {column: f'"&${OPERAND}${row_of(column)}&"' for column in COLUMNS}
     for column in COLUMNS:
         row, slips = row_of(column), usual_slips(column)
@@ -109,12 +109,8 @@ def in_numbers(column: str, numbers: dict[str, str], eta: str) -> str:
     return f"= {formula.text}"
 
 
-def _operand(value: float) -> str:
-    return f"(−{-value:.6g})" if value < 0 else f"{value:.6g}"
-
-
 def _write_first_row(
-    sheet: Worksheet, formats: Formats, column: str, value: float, operand: str
+    sheet: Worksheet, formats: Formats, column: str, value: float, text: str
 ) -> None:
     """Write a column's right value in the first row, and beside it as a text of six digits."""
     here = f"{VALUE}{row_of(column)}"
@@ -123,8 +119,8 @@ def _write_first_row(
     looks = formats["small"] if is_small(column) else formats["value"]
     sheet.write_formula(here, f'=IFERROR({right},"")', looks, value)
     digits = f"IF({here}=0,0,ROUND(ABS({here}),5-INT(LOG10(ABS({here})))))"
-    text = f'IF({here}<0,"(−"&{digits}&")",{digits}&"")'
-    sheet.write_formula(f"{OPERAND}{row_of(column)}", f'=IFERROR({text},"?")', None, operand)
+    written = f'IF({here}<0,"(−"&{digits}&")",{digits}&"")'
+    sheet.write_formula(f"{OPERAND}{row_of(column)}", f'=IFERROR({written},"?")', None, text)
 
 
 def _likely(column: str, start: int, count: int) -> str:

@@ -63,51 +63,43 @@ def formulas_script(problem: Problem, learning_rates: Sequence[float], steps: in
     """
     links = {
         symbol: {"value": _function("r", partial(symbol, _ROW))}
-        | ({"formula": _quoted(PARTIALS[symbol](_GAPS).text)} if symbol in PARTIALS else {})
+        | ({"formula": PARTIALS[symbol](_GAPS).text} if symbol in PARTIALS else {})
         for symbol in (*PATHS, *PARTIALS)
     }
     updates = {
         weight: {
             "value": _function("r, eta", updated(weight, _ROW, JavaScript("eta"))),
-            "formula": _quoted(updated(weight, _GAPS, MathML("{η}")).text),
+            "formula": updated(weight, _GAPS, MathML("{η}")).text,
         }
         for weight in WEIGHTS
     }
     constants = {
-        "GIVEN": {name: _quoted(value) for name, value in problem.given().items()},
-        "LEARNING_RATES": _quoted(list(learning_rates)),
-        "LEARNING_RATE": _quoted(min(learning_rates, key=lambda rate: abs(rate - 0.5))),
-        "STEPS": _quoted(steps),
-        "MOST_STEPS": _quoted(MOST_STEPS),
-        "COLUMNS": _quoted(COLUMNS),
-        "EDGES": {weight: _quoted(edge) for weight, edge in EDGES.items()},
-        "SYMBOLS": {name: _quoted(MathML.symbol(name)) for name in (*COLUMNS, *links, "η")},
+        "GIVEN": problem.given(),
+        "LEARNING_RATES": learning_rates,
+        "LEARNING_RATE": min(learning_rates, key=lambda rate: abs(rate - 0.5)),
+        "STEPS": steps,
+        "MOST_STEPS": MOST_STEPS,
+        "COLUMNS": COLUMNS,
+        "EDGES": EDGES,
+        "SYMBOLS": {name: MathML.symbol(name) for name in (*COLUMNS, *links, "η")},
         "FORMULAS": {name: _function("r", formula(_ROW)) for name, formula in FORMULAS.items()},
         "LINKS": links,
-        "PATHS": {symbol: _quoted(paths) for symbol, paths in PATHS.items()},
-        "CHAINS": {gradient: _quoted(chain) for gradient, chain in CHAINS.items()},
+        "PATHS": PATHS,
+        "CHAINS": CHAINS,
         "UPDATES": updates,
     }
     return "".join(f"const {name} = {_written(value)};\n" for name, value in constants.items())
 
 
-def _function(arguments: str, body: JavaScript) -> str:
-    return f"({arguments}) => {body.text}"
+def _function(arguments: str, body: JavaScript) -> JavaScript:
+    return JavaScript(f"({arguments}) => {body.text}")
 
 
-def _quoted(value: Any) -> str:
+def _written(value: Any) -> str:
+    """Write functions and JSON values as JavaScript, an object with one entry per line."""
+    if isinstance(value, JavaScript):
+        return value.text
+    if isinstance(value, dict):
+        entries = (f"{_written(name)}: {_written(entry)},\n" for name, entry in value.items())
+        return f"{{\n{''.join(entries)}}}"
     return json.dumps(value, ensure_ascii=False)
-
-
-def _written(value: str | dict[str, Any]) -> str:
-    """Write an object as JavaScript, one entry per line; its values are JavaScript already."""
-    if isinstance(value, str):
-        return value
-    entries = (f"{_quoted(name)}: {_in_line(entry)},\n" for name, entry in value.items())
-    return f"{{\n{''.join(f'  {entry}' for entry in entries)}}}"
-
-
-def _in_line(value: str | dict[str, str]) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{{ {', '.join(f'{name}: {entry}' for name, entry in value.items())} }}"

@@ -156,23 +156,20 @@ def draw_curves(
     }
     highest = 1.08 * max(curve.max() for curve in errors.values())
     limits = {"xlim": (-0.02 * steps, 1.02 * steps), "ylim": (0, highest)}
-    paths = []
-    for rate, curve in errors.items():
-        figure = Figure(figsize=(7, 4.5), layout="constrained")
-        ax = figure.subplots()
-        _draw_curve(ax, rate, curve)
-        ax.set(**limits)
-        paths.append(Path(folder) / f"Loss_Graph_LR{str(float(rate)).replace('.', '_')}.png")
-        write_whole(paths[-1], png_bytes(figure))
     columns = min(3, len(errors))
     rows = -(-len(errors) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).flat
-    for (rate, curve), ax in zip(errors.items(), axes, strict=False):
-        _draw_curve(ax, rate, curve)
-        ax.set(**limits)
-    for ax in list(axes):
+    together = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
+    axes = together.subplots(rows, columns, squeeze=False).ravel()
+    paths = []
+    for (rate, curve), shared in zip(errors.items(), axes, strict=False):
+        alone = Figure(figsize=(7, 4.5), layout="constrained")
+        for ax in (alone.subplots(), shared):
+            _draw_curve(ax, rate, curve)
+            ax.set(**limits)
+        paths.append(Path(folder) / f"Loss_Graph_LR{str(float(rate)).replace('.', '_')}.png")
+        write_whole(paths[-1], png_bytes(alone))
+    for ax in axes[len(errors) :]:
         ax.axis("off")
     paths.append(Path(folder) / "Loss_Graph_All.png")
-    write_whole(paths[-1], png_bytes(figure))
+    write_whole(paths[-1], png_bytes(together))
     return paths
