@@ -160,9 +160,9 @@ def usual_slips(column: str) -> tuple[Change, ...]:
     slips = *replaced(right, own), *replaced(right, others), *structural(column, frozenset())
     found: dict[bytes, Change] = {}
     for slip, tree in slips:
-        alike = slip.kind == "replaced" and _kind(slip.used) == _kind(slip.belongs)
+        is_confusion = slip.kind == "replaced" and _kind(slip.used) == _kind(slip.belongs)
         whole_sign = slip == Slip("sign")
-        if alike or whole_sign or slip.kind in USUAL:
+        if is_confusion or whole_sign or slip.kind in USUAL:
             found.setdefault(outcome(tree, NOTHING, 0.7).round(9).tobytes(), (slip, tree))
     return tuple(found.values())
 

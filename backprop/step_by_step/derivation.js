@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The derivation -----------------------------------------------------------------------
 
 /** Make a piece of a formula. Lines break between pieces, since browsers do not break <math>. */
@@ -86,7 +84,7 @@ function why(weight) {
   if (end[0] === "o") {
     return `{${weight}} affects only {${end}}, and so only {E${end[1]}}: a single path leads back.`;
   }
-  const weights = WEIGHTS.filter((it) => EDGES[it][0] === end).map((it) => `{${it}}`);
+  const weights = WEIGHTS.filter((other) => EDGES[other][0] === end).map((other) => `{${other}}`);
   return `{${weight}} affects {${end}} and, through ${weights.join(" and ")}, both outputs. Each ` +
     "output has its own error, so two paths lead back, and their contributions add up.";
 }
@@ -109,11 +107,8 @@ function linkLine({ symbol, path }, index, row) {
     sides.unshift(filledIn(formula, (name) => SYMBOLS[name]));
   }
   const [first, ...others] = sides.map((side) => EQUALS + side);
-  const written = line(SYMBOLS[symbol] + first, ...others);
-  for (const [name, it] of Object.entries({ class: `link ${path}`, "data-link": index, tabindex: 0 })) {
-    written.setAttribute(name, it);
-  }
+  const attributes = { class: `link ${path}`, "data-link": index, tabindex: 0 };
+  const written = filled(line(SYMBOLS[symbol] + first, ...others), attributes, formula ? [] : [" (from above)"]);
   written.prepend(html("b", { class: "mark", "aria-hidden": "true" }, index + 1));
-  if (!formula) written.append(" (from above)");
   return written;
 }

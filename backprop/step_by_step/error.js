@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The error ----------------------------------------------------------------------------
 
 // In pixels of the drawing; the labels of the curves need 8 for each of their letters.
@@ -9,7 +7,7 @@ const LABELS = { gap: Math.min(12, 198 / LEARNING_RATES.length), top: 8, bottom:
 
 /** Draw the error over the steps, the exercise's rates behind it, and where we are. */
 function drawErrors(errors, rivals, { eta, step: now, steps, scale }) {
-  const axis = errorAxis([errors, ...rivals.map((it) => it.errors)].flat(), scale);
+  const axis = errorAxis([errors, ...rivals.map((rival) => rival.errors)].flat(), scale);
   const across = (step) => PLOT.left + (PLOT.right - PLOT.left) * (step / steps);
   const point = (error, step) => `${across(step).toFixed(1)},${axis.place(error).toFixed(1)}`;
   const curve = (values, looks) =>
@@ -20,7 +18,7 @@ function drawErrors(errors, rivals, { eta, step: now, steps, scale }) {
   }
   parts.push(words((PLOT.left + PLOT.right) / 2, PLOT.bottom + 34, "step", "small"));
   parts.push(words(PLOT.left - 6, PLOT.top - 10, "E_total", "small right"));
-  parts.push(...rivals.map((it) => curve(it.errors, "faint")), ...rateLabels(rivals, axis, across, scale));
+  parts.push(...rivals.map((rival) => curve(rival.errors, "faint")), ...rateLabels(rivals, axis, across, scale));
   parts.push(curve(errors, "curve"));
   if (now < drawable(errors, scale)) {
     parts.push(svg("circle", { cx: across(now), cy: axis.place(errors[now]), r: 5.5, class: "here" }));
@@ -42,7 +40,7 @@ function drawable(errors, scale) {
 function errorAxis(values, scale) {
   const usable = values.filter(Number.isFinite);
   const log = scale === "log";
-  const smallest = Math.max(Math.min(...usable.filter((it) => it > 0), 1), 1e-30);
+  const smallest = Math.max(Math.min(...usable.filter((value) => value > 0), 1), 1e-30);
   const unit = log ? (value) => Math.log10(Math.max(value, smallest)) : (value) => value;
   const low = log ? Math.floor(unit(smallest)) : 0;
   const largest = Math.max(...usable, 0) || 1;
@@ -59,7 +57,7 @@ function errorAxis(values, scale) {
 /** List the multiples, up to `high`, of the smallest 1, 2 or 5 times a power of ten that gives five at most. */
 function multiples(high) {
   const power = 10 ** Math.floor(Math.log10(high / 5));
-  const every = [1, 2, 5, 10].map((it) => it * power).find((it) => it >= high / 5);
+  const every = [1, 2, 5, 10].map((digit) => digit * power).find((multiple) => multiple >= high / 5);
   return Array.from({ length: Math.floor(high / every) + 1 }, (_, index) => index * every);
 }
 

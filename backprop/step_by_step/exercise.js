@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The exercise -------------------------------------------------------------------------
 
 const WEIGHTS = Object.keys(EDGES);

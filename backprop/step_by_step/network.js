@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The network ------------------------------------------------------------------------------
 
 const NEURONS = { // name: x, y
@@ -97,7 +95,7 @@ function placeOf(symbol) {
   if (bottom in EDGES) return onEdge(bottom);
   if (top.startsWith("a_")) return besideNeuron(bottom, -1);
   const neuron = bottom.slice(2);
-  if (top !== "E") return onEdge(WEIGHTS.find((it) => String(EDGES[it]) === `${neuron},${top}`));
+  if (top !== "E") return onEdge(WEIGHTS.find((weight) => String(EDGES[weight]) === `${neuron},${top}`));
   return neuron[0] === "o" ? [346, NEURONS[neuron][1]] : besideNeuron(neuron, 1);
 }
 

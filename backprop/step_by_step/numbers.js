@@ -1,5 +1,3 @@
-"use strict";
-
 // --- Numbers as text ----------------------------------------------------------------------
 
 /** Write a number in the little room of a drawing. */

@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The row ------------------------------------------------------------------------------
 
 // Four tables, for 31 columns are too wide: what is in each, and its last column.
@@ -12,15 +10,15 @@ const PARTS_OF_ROW = {
 
 /** Show the columns of this step and its neighbours, in the order of the sheet. */
 function showRow(rows, step) {
-  const steps = [step - 1, step, step + 1].filter((it) => it in rows);
+  const steps = [step - 1, step, step + 1].filter((other) => other in rows);
   let start = 0;
   for (const box of document.querySelectorAll("#row .scroll")) {
     const title = box.getAttribute("aria-label");
     const end = COLUMNS.indexOf(PARTS_OF_ROW[title]) + 1;
     const columns = COLUMNS.slice(start, end);
     const head = ["step", ...columns].map((name) => html("th", { scope: "col" }, name));
-    const body = steps.map((it) => html("tr", { class: it === step ? "now" : "" },
-      html("th", { scope: "row" }, it), ...columns.map((column) => cell(column, rows[it][column]))));
+    const body = steps.map((other) => html("tr", { class: other === step ? "now" : "" },
+      html("th", { scope: "row" }, other), ...columns.map((column) => cell(column, rows[other][column]))));
     box.replaceChildren(html("table", {}, html("caption", {}, title),
       html("thead", {}, html("tr", {}, ...head)), html("tbody", {}, ...body)));
     start = end;

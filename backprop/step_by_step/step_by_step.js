@@ -1,12 +1,10 @@
-"use strict";
-
 // --- What is set, and the address that keeps it -------------------------------------------
 
 const DEFAULTS = {
   eta: LEARNING_RATE, step: 0, steps: STEPS, weight: "w1", scale: "linear", ...GIVEN,
 };
 const RULES = {
-  eta: { says: "Enter a number above 0, for example 0.5", read: (text) => number(text, (it) => it > 0) },
+  eta: { says: "Enter a number above 0, for example 0.5", read: (text) => number(text, (value) => value > 0) },
   step: { read: (text) => whole(text, 0), fits: (read) => read.step <= read.steps },
   steps: { says: `Enter a whole number from 1 to ${MOST_STEPS}`, read: (text) => whole(text, 1) },
   weight: { read: (text) => oneOf(WEIGHTS, text) },
@@ -96,8 +94,8 @@ function markBox(box, right) {
 
 /** Read the slider: snap to a stop nearby, else round to three significant digits. */
 function readSlider(power) {
-  const near = LEARNING_RATES.find((rate) => Math.abs(Math.log10(rate) - power) < 0.025);
-  change({ eta: near ?? Number((10 ** power).toPrecision(3)) });
+  const stop = LEARNING_RATES.find((rate) => Math.abs(Math.log10(rate) - power) < 0.025);
+  change({ eta: stop ?? Number((10 ** power).toPrecision(3)) });
 }
 
 function play() {
@@ -150,7 +148,7 @@ function build() {
   byId("eta-box").replaceWith(numberBox("eta", { "aria-label": "η as a number" }));
   byId("stops").append(...LEARNING_RATES.map((rate) => html("option", { value: Math.log10(rate) })));
   byId("rates").append(...LEARNING_RATES.map((rate) => html("button", { type: "button", value: rate }, rate)));
-  byId("weights").append(...choices("weight", Object.fromEntries(WEIGHTS.map((it) => [it, it]))));
+  byId("weights").append(...choices("weight", Object.fromEntries(WEIGHTS.map((weight) => [weight, weight]))));
   byId("scales").append(...choices("scale", { linear: "linear", log: "logarithmic" }));
   byId("numbers").append(...["i1", "i2", "t1", "t2", ...WEIGHTS, "steps"].map(field));
   byId("row").append(...Object.keys(PARTS_OF_ROW).map((title) =>
