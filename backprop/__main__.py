@@ -3,10 +3,12 @@
 import argparse
 import contextlib
 import csv
+import dataclasses
 import math
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
@@ -50,10 +52,6 @@ def count(text: str, lowest: int = 0, highest: int = 100_000) -> int:
     )
 
 
-def steps_to_build(text: str) -> int:
-    return count(text, lowest=1, highest=10_000)
-
-
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backprop",
@@ -62,20 +60,15 @@ def make_parser() -> argparse.ArgumentParser:
     )
     problem = argparse.ArgumentParser(add_help=False)
     asked = argparse.ArgumentParser(add_help=False)
-    default = Problem()
-    for name, size, values in (
-        ("inputs", 2, default.inputs),
-        ("targets", 2, default.targets),
-        ("weights", 8, default.weights),
-    ):
+    for name, values in dataclasses.asdict(Problem()).items():
         shown = " ".join(f"{value:g}" for value in values)
-        numbers = tuple(f"{name[0]}{index + 1}" for index in range(size))
+        numbers = tuple(f"{name[0]}{index}" for index, _ in enumerate(values, start=1))
         problem.add_argument(
-            f"--{name}", type=number, nargs=size, default=values, metavar=numbers,
+            f"--{name}", type=number, nargs=len(values), default=values, metavar=numbers,
             help=f"default: {shown}",
         )  # fmt: skip
         asked.add_argument(
-            f"--{name}", type=number, nargs=size, metavar=numbers,
+            f"--{name}", type=number, nargs=len(values), metavar=numbers,
             help=f"the {name} that every table must start from; default: any",
         )  # fmt: skip
     commands = parser.add_subparsers(dest="command")
@@ -89,7 +82,7 @@ def make_parser() -> argparse.ArgumentParser:
         help=f"default: {' '.join(map(str, LEARNING_RATES))}",
     )  # fmt: skip
     build.add_argument(
-        "--steps", type=steps_to_build, default=STEPS,
+        "--steps", type=partial(count, lowest=1, highest=10_000), default=STEPS,
         help=f"default: {STEPS}; the page shows {MOST_STEPS} at most",
     )  # fmt: skip
     build.add_argument(

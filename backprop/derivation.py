@@ -61,31 +61,24 @@ def derivation(notation: Notation = Plain) -> tuple[tuple[str, tuple[Line, ...]]
         return notation.symbol(symbol), notation.EQUAL % partial(symbol, row).text
 
     errors = ("E1", "E2", "E_total")
+    neurons = [column for column in FORWARD if column not in errors]
     first = [column for column, links in CHAINS.items() if links[0] in PATHS]
     last = [column for column in CHAINS if column not in first]
-    return (
+    sections = (
+        ("Forward pass: " + " ".join(sigmoid_rule(notation)), map(forward, neurons)),
+        ("Error: half the squared distance to the targets", map(forward, errors)),
+        ("The last weights: only one error depends on each of them", map(gradient, last)),
         (
-            "1. Forward pass: " + " ".join(sigmoid_rule(notation)),
-            tuple(forward(column) for column in FORWARD if column not in errors),
+            "The hidden activations: each reaches the error on two paths, so two terms add up",
+            map(paths, PATHS),
         ),
+        ("The first weights: from the hidden activation back to the weight", map(gradient, first)),
         (
-            "2. Error: half the squared distance to the targets",
-            tuple(map(forward, errors)),
+            "The update: all eight weights at once, with the gradients of the same row",
+            [update_rule(notation)],
         ),
-        (
-            "3. The last weights: only one error depends on each of them",
-            tuple(map(gradient, last)),
-        ),
-        (
-            "4. The hidden activations: each reaches the error on two paths, so two terms add up",
-            tuple(map(paths, PATHS)),
-        ),
-        (
-            "5. The first weights: from the hidden activation back to the weight",
-            tuple(map(gradient, first)),
-        ),
-        (
-            "6. The update: all eight weights at once, with the gradients of the same row",
-            (update_rule(notation),),
-        ),
+    )
+    return tuple(
+        (f"{number}. {heading}", tuple(lines))
+        for number, (heading, lines) in enumerate(sections, start=1)
     )
