@@ -52,7 +52,7 @@ def settings():
     """The names and defaults of the notebook's settings."""
     cells = json.loads((ROOT / "S6.ipynb").read_text(encoding="utf-8"))["cells"]
     source = next("".join(cell["source"]) for cell in cells if cell.get("id") == "settings")
-    return {it.targets[0].id: ast.literal_eval(it.value) for it in ast.parse(source).body}
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in ast.parse(source).body}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -68,20 +68,20 @@ def test_every_command_is_understood(page):
         elif program == "python":
             assert importlib.util.find_spec(words[1]), words
         elif program == "papermill":
-            given = [words[index + 1 : index + 3] for index, it in enumerate(words) if it == "-p"]
-            for name, value in given:
+            places = [index for index, word in enumerate(words) if word == "-p"]
+            for name, value in (words[place + 1 : place + 3] for place in places):
                 kind = type(settings()[name])
                 assert kind is str or type(ast.literal_eval(value)) is kind, (name, value)
 
 
 def test_the_recipe_is_that_of_the_settings():
-    it = settings()
-    assert says(README, f"momentum {it['momentum']}", f"batch size {it['batch_size']}")
-    assert says(README, f"dropout {it['dropout']:.2f}", f"decay {it['weight_decay']:.4f}")
-    assert says(README, f"{it['epochs']} epochs", f"linearly to {it['learning_rate']}")
-    assert says(README, f"norm {it['clip']:g}", f"{it['rotation']:g} degrees")
-    assert says(README, f"{100 * it['scale']:g} %", f"sheared by up to {it['shear']} ")
-    assert says(README, f"{it['shift']} pixels", f"{summary.TO_BEAT} %")
+    recipe = settings()
+    assert says(README, f"momentum {recipe['momentum']}", f"batch size {recipe['batch_size']}")
+    assert says(README, f"dropout {recipe['dropout']:.2f}", f"decay {recipe['weight_decay']:.4f}")
+    assert says(README, f"{recipe['epochs']} epochs", f"linearly to {recipe['learning_rate']}")
+    assert says(README, f"norm {recipe['clip']:g}", f"{recipe['rotation']:g} degrees")
+    assert says(README, f"{100 * recipe['scale']:g} %", f"sheared by up to {recipe['shear']} ")
+    assert says(README, f"{recipe['shift']} pixels", f"{summary.TO_BEAT} %")
 
 
 def test_the_two_runs_of_the_readme_are_those_of_the_logs():
@@ -92,7 +92,7 @@ def test_the_two_runs_of_the_readme_are_those_of_the_logs():
 
 def test_the_table_of_the_network_has_its_shapes_receptive_fields_and_parameters():
     layers = [layer for block in Net().children() for layer in block]
-    counts = [sum(it.numel() for it in layer.parameters()) for layer in layers]
+    counts = [sum(weights.numel() for weights in layer.parameters()) for layer in layers]
     assert set(re.findall(r"17,\d+", README)) == {f"{sum(counts):,}"}
     section = README.partition(" | parameters |\n")[2].partition("\n\n")[0]
     pattern = r"^\| .* \| ([\d x]+) \| (\d+x\d+) \| ([\d, +]+) \|$"
@@ -101,8 +101,8 @@ def test_the_table_of_the_network_has_its_shapes_receptive_fields_and_parameters
     told = [int(count.replace(",", "")) for *_, cell in rows for count in cell.split(" + ")]
     assert [count for count in told if count] == [count for count in counts if count]
     traced = iter(
-        (" x ".join(str(side) for side in it.shape[1:] if side > 1), "{}x{}".format(*it.sees))
-        for it in trace(nn.Sequential(*layers), (8, *utils.IMAGE_SHAPE))
+        (" x ".join(str(side) for side in block.shape[1:] if side > 1), "{}x{}".format(*block.sees))
+        for block in trace(nn.Sequential(*layers), (8, *utils.IMAGE_SHAPE))
     )
     assert all((shape, sees) in traced for shape, sees, _ in rows)
     assert not list(traced)  # the last row is the last layer
