@@ -14,6 +14,8 @@ from common.figures import png_bytes
 
 INPUT, HIDDEN, OUTPUT, ERROR, WEIGHT = "#f2c94c", "#7fb8e6", "#8ccf9a", "#e8917f", "#44607c"
 CURVE = "#c8371b"
+ARROW = {"arrowstyle": "-|>", "color": WEIGHT, "shrinkA": 33, "shrinkB": 33}
+CENTRED = {"ha": "center", "va": "center"}
 NEURONS = {  # name: x, y, colour
     "i1": (0.0, 2.0, INPUT),
     "i2": (0.0, 0.0, INPUT),
@@ -36,22 +38,10 @@ def draw_network(ax: Axes, problem: Problem | None) -> None:
     for weight, (start, end) in EDGES.items():
         (x0, y0, _), (x1, y1, _) = NEURONS[start], NEURONS[end]
         where = 0.5 if y0 == y1 else 0.28  # along the line: before the two that cross do
-        ax.annotate(
-            "",
-            (x1, y1),
-            (x0, y0),
-            arrowprops={"arrowstyle": "-|>", "color": WEIGHT, "shrinkA": 33, "shrinkB": 33},
-        )
-        ax.text(
-            x0 + where * (x1 - x0),
-            y0 + where * (y1 - y0),
-            label(weight, 6),
-            ha="center",
-            va="center",
-            fontsize=10 * size,
-            color=WEIGHT,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
-        )
+        x, y = x0 + where * (x1 - x0), y0 + where * (y1 - y0)
+        ax.annotate("", (x1, y1), (x0, y0), arrowprops=ARROW)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+        ax.text(x, y, label(weight, 6), CENTRED, fontsize=10 * size, color=WEIGHT, bbox=box)
     for name, (x, y, colour) in NEURONS.items():
         ax.scatter([x], [y], s=4100, color=colour, edgecolor="white", linewidth=2, zorder=3)
         if name[0] == "i":
@@ -60,11 +50,11 @@ def draw_network(ax: Axes, problem: Problem | None) -> None:
             text = f"{label(name)}\nσ: {values[f'a_{name}']:.4g}"
         else:
             text = f"{name}\na_{name}"
-        ax.text(x, y, text, ha="center", va="center", fontsize=8.5 * size, zorder=4)
+        ax.text(x, y, text, CENTRED, fontsize=8.5 * size, zorder=4)
     for number, y in ((1, 2.0), (2, 0.0)):
         error = f"{label(f't{number}', 6)}\n{label(f'E{number}')}"
         box = {"boxstyle": "round", "facecolor": ERROR, "edgecolor": "none", "alpha": 0.6}
-        ax.text(5.35, y, error, ha="center", va="center", fontsize=10 * size, bbox=box)
+        ax.text(5.35, y, error, CENTRED, fontsize=10 * size, bbox=box)
         ax.plot([4.5, 4.85], [y, y], color=WEIGHT, linewidth=1)
     ax.text(5.35, 1.0, label("E_total"), ha="center", fontsize=10 * size)
     ax.set(xlim=(-0.6, 6.1 if problem else 6.3), ylim=(-0.8, 2.8))
@@ -127,16 +117,9 @@ def _draw_curve(ax: Axes, learning_rate: float, errors: np.ndarray) -> None:
     ax.plot(errors, color=CURVE, linewidth=2)
     ax.plot([0, steps], errors[[0, -1]], "o", color=CURVE)
     ax.annotate(f"{errors[0]:.4g}", (0, errors[0]), (10, 0), textcoords="offset points")
-    ax.text(
-        0.97,
-        0.95,
-        f"{errors[-1]:.3g} after {steps} steps",
-        transform=ax.transAxes,
-        ha="right",
-        va="top",
-        fontsize=12,
-        color=CURVE,
-    )
+    end = f"{errors[-1]:.3g} after {steps} steps"
+    corner = {"ha": "right", "va": "top", "transform": ax.transAxes}
+    ax.text(0.97, 0.95, end, corner, fontsize=12, color=CURVE)
     ax.set(title=f"Learning rate η = {float(learning_rate)}", xlabel="step", ylabel="E_total")
     ax.grid(alpha=0.3)
 

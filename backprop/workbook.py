@@ -8,7 +8,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.derivation import derivation
-from backprop.network import COLUMNS, FORMULAS, Problem, descend
+from backprop.network import COLUMNS, FORMULAS, Problem, descend, evaluate
 from backprop.sheet import (
     CHART_SIZE,
     FIRST_ROW,
@@ -28,7 +28,7 @@ from backprop.sheet import (
 
 PROBLEM_SHEET, COMPARISON = "Problem", "Comparison"
 RATE_CELL = "$B$1"
-PROBLEM_ROWS = {name: 3 + index for index, name in enumerate(Problem().given())}
+PROBLEM_ROWS = {name: row for row, name in enumerate(Problem().given(), start=4)}  # from 1
 
 
 def write_workbook(
@@ -47,8 +47,9 @@ def write_workbook(
     """
     traces = {rate: descend(problem, rate, steps) for rate in learning_rates}
     with new_workbook(path) as (workbook, formats):
-        first = sheet_name(learning_rates[0])
-        _write_derivation(workbook, formats, diagram, first, traces[learning_rates[0]][0])
+        sheet = workbook.add_worksheet("Derivation")
+        insert_network(sheet, "F3", diagram, 0.8)
+        _write_derivation(sheet, formats, learning_rates[0], problem)
         _write_problem(workbook.add_worksheet(PROBLEM_SHEET), formats, problem)
         for rate, trace in traces.items():
             _write_rate(workbook, formats, rate, trace)
@@ -61,37 +62,26 @@ def sheet_name(learning_rate: float) -> str:
 
 
 def _write_derivation(
-    workbook: Workbook,
-    formats: Formats,
-    diagram: bytes,
-    first_sheet: str,
-    first_row: np.ndarray,
+    sheet: Worksheet, formats: Formats, learning_rate: float, problem: Problem
 ) -> None:
-    sheet = workbook.add_worksheet("Derivation")
     sheet.hide_gridlines(2)
-    sheet.set_column("A:A", 3)
-    sheet.set_column("B:B", 11)
-    sheet.set_column("C:C", 72)
-    sheet.set_column("D:D", 14)
+    for columns, width in (("A:A", 3), ("B:B", 11), ("C:C", 72), ("D:D", 14)):
+        sheet.set_column(columns, width)
+    first, values = sheet_name(learning_rate), evaluate(problem.given())
     sheet.write("A1", "Backpropagation, step by step", formats["title"])
-    sheet.write(
-        "B2", f"The numbers are those of the first row of sheet {first_sheet}.", formats["note"]
-    )
-    insert_network(sheet, "F3", diagram, 0.8)
-    values = dict(zip(COLUMNS, first_row, strict=True))
+    about = f"The numbers are those of the first row of sheet {first}."
+    sheet.write("B2", about, formats["note"])
     row = 3
     for heading, lines in derivation():
         sheet.write(row, 0, heading, formats["text"])
-        row += 1
         for symbol, formula in lines:
+            row += 1
             sheet.write(row, 1, symbol)
             sheet.write_string(row, 2, formula)
             if symbol in FORMULAS:
-                sheet.write_formula(
-                    row, 3, f"='{first_sheet}'!{cell(symbol, 0)}", formats["small"], values[symbol]
-                )
-            row += 1
-        row += 1
+                place = f"='{first}'!{cell(symbol, 0)}"
+                sheet.write_formula(row, 3, place, formats["small"], values[symbol])
+        row += 2
     fit_to_page(sheet)
 
 
@@ -102,8 +92,8 @@ def _write_problem(sheet: Worksheet, formats: Formats, problem: Problem) -> None
     sheet.write("A2", "Change the yellow cells: all sheets recalculate.", formats["note"])
     meaning = {"t": "target", "i": "input", "w": "starting weight"}
     for name, value in problem.given().items():
-        sheet.write(PROBLEM_ROWS[name], 0, f"{meaning[name[0]]} {name}")
-        sheet.write_number(PROBLEM_ROWS[name], 1, value, formats["given"])
+        sheet.write(f"A{PROBLEM_ROWS[name]}", f"{meaning[name[0]]} {name}")
+        sheet.write_number(f"B{PROBLEM_ROWS[name]}", value, formats["given"])
     fit_to_page(sheet)
 
 
@@ -113,11 +103,8 @@ def _write_rate(
     sheet = workbook.add_worksheet(sheet_name(learning_rate))
     sheet.write("A1", "η =", formats["text"])
     sheet.write_number(0, 1, learning_rate, formats["given"])
-    sheet.merge_range(
-        "A2:C5",
-        "the learning rate: change it, and the table and chart recalculate",
-        formats["wrapped"],
-    )
+    about = "the learning rate: change it, and the table and chart recalculate"
+    sheet.merge_range("A2:C5", about, formats["wrapped"])
     write_header(sheet, formats)
     for step, values in enumerate(trace):
         written = row_formulas(step)
@@ -132,7 +119,7 @@ def _write_rate(
 
 def row_formulas(step: int) -> dict[str, str]:
     """Write the formula of each column for one row of a learning rate's sheet."""
-    given = {name: f"{PROBLEM_SHEET}!$B${row + 1}" for name, row in PROBLEM_ROWS.items()}
+    given = {name: f"{PROBLEM_SHEET}!$B${row}" for name, row in PROBLEM_ROWS.items()}
     computed = formulas(step, RATE_CELL)
     texts = given | computed if step > 0 else computed | given
     return {name: f"={text}" for name, text in texts.items()}
@@ -142,14 +129,10 @@ def _write_comparison(
     workbook: Workbook, formats: Formats, traces: dict[float, np.ndarray]
 ) -> None:
     sheet = workbook.add_worksheet(COMPARISON)
-    sheet.merge_range(
-        "A1:B5",
-        "E_total after each step, one column for each learning rate",
-        formats["wrapped"],
-    )
+    about = "E_total after each step, one column for each learning rate"
+    sheet.merge_range("A1:B5", about, formats["wrapped"])
     sheet.write(HEADER_ROW, 0, "step", formats["plain header"])
     sheet.set_column(0, len(traces), 13)
-    error = COLUMNS.index("E_total")
     steps = len(next(iter(traces.values()))) - 1
     for step in range(steps + 1):
         sheet.write_number(FIRST_ROW + step, 0, step, formats["count"])
@@ -157,18 +140,11 @@ def _write_comparison(
     for column, (rate, trace) in enumerate(traces.items(), start=1):
         name = sheet_name(rate)
         # A formula, so that the heading follows when η is changed on the rate's own sheet.
-        sheet.write_formula(
-            HEADER_ROW, column, f"=\"η = \"&'{name}'!{RATE_CELL}", formats["plain header"],
-            f"η = {rate:g}",
-        )  # fmt: skip
-        for step in range(steps + 1):
-            sheet.write_formula(
-                FIRST_ROW + step,
-                column,
-                f"='{name}'!{cell('E_total', step)}",
-                formats["small"],
-                trace[step, error],
-            )
+        heading = f"=\"η = \"&'{name}'!{RATE_CELL}"
+        sheet.write_formula(HEADER_ROW, column, heading, formats["plain header"], f"η = {rate:g}")
+        for step, value in enumerate(trace[:, COLUMNS.index("E_total")]):
+            place = f"='{name}'!{cell('E_total', step)}"
+            sheet.write_formula(FIRST_ROW + step, column, place, formats["small"], value)
         chart.add_series(
             {
                 "name": [COMPARISON, HEADER_ROW, column],
