@@ -4,16 +4,7 @@ Every line is written by the formulas of `network.py` themselves, with names put
 """
 
 from backprop.expression import PRODUCT, LaTeX, Plain, symbols
-from backprop.network import (
-    CHAINS,
-    COLUMNS,
-    FORWARD,
-    PATHS,
-    gradient_of,
-    partial,
-    sigmoid,
-    updated,
-)
+from backprop.network import CHAINS, COLUMNS, FORWARD, PATHS, gradient_of, partial, sigmoid, updated
 
 Notation = type[Plain] | type[LaTeX]  # MathML among them
 Line = tuple[str, str]  # a symbol, and what it is

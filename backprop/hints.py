@@ -26,16 +26,7 @@ from backprop.marks import (
     is_close,
     marks,
 )
-from backprop.network import (
-    CHAINS,
-    COLUMNS,
-    FORMULAS,
-    PATHS,
-    WEIGHTS,
-    Problem,
-    evaluate,
-    updated,
-)
+from backprop.network import CHAINS, COLUMNS, FORMULAS, PATHS, WEIGHTS, Problem, evaluate, updated
 from backprop.sheet import Formats, cell, fit_to_page, is_small
 
 TABLE = "Exercise!"

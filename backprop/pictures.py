@@ -101,11 +101,10 @@ def _draw_table(ax: Axes, learning_rate: float, rows: np.ndarray) -> None:
     """Draw the first rows in two halves: 31 columns do not fit beside one another."""
     ax.axis("off")
     ax.set_title(f"The first rows of the table at η = {learning_rate:g}", fontsize=14)
-    for half, (bottom, columns) in enumerate(((0.53, COLUMNS[:16]), (0.0, COLUMNS[16:]))):
-        start = 16 * half
-        digits = ".4f" if half == 0 else ".6f"
-        cells = [[format(value, digits) for value in row[start : start + 16]] for row in rows]
-        table = ax.table(cells, colLabels=columns, cellLoc="center", bbox=(0, bottom, 1, 0.45))
+    for bottom, half, digits in ((0.53, slice(16), ".4f"), (0.0, slice(16, None), ".6f")):
+        cells = [[format(value, digits) for value in row[half]] for row in rows]
+        bbox = (0, bottom, 1, 0.45)
+        table = ax.table(cells, colLabels=COLUMNS[half], cellLoc="center", bbox=bbox)
         table.auto_set_font_size(False)
         table.set_fontsize(9.5)
         for (row, _), cell in table.get_celld().items():
