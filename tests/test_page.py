@@ -68,50 +68,41 @@ def test_where_the_error_is_no_longer_finite_the_page_says_so(seen):
 
 # --- The curves ---------------------------------------------------------------------------
 
-# Each label of a rate: its middle, the end of its curve, and where a line from this end leads.
+# Each label of a rate, sorted by its middle: the end of its curve, and where a line from this end
+# leads, if there is one; then whether all labels stand in the drawing.
 LABELS = """
-const middle = (box) => box.y + box.height / 2;
-const at = (line, ...names) => names.map((name) => line[name].baseVal.value);
-const leaders = all("#error .leader").map((line) => at(line, "x1", "y1", "y2"));
-return all("#error .rate").map((label) => {
-  const rate = Number(label.textContent);
-  const { x, y } = [...all("#error .faint")[LEARNING_RATES.indexOf(rate)].points].at(-1);
-  const leader = leaders.find(([x1, y1]) => Math.hypot(x1 - x, y1 - y) < 0.2);
-  return [rate, middle(label.getBBox()), y, leader?.[2] ?? y];
-});
-"""
-SCALES = ["scale=linear", "scale=log"]
-CLOSE = [*SCALES, "steps=1", "steps=400", "t1=1e10", "t1=1e10&scale=log"]
-
-
-@visit(CLOSE, LABELS)
-def test_labels_stand_at_the_ends_of_their_curves_in_order(seen):
-    for address, labels in zip(CLOSE, seen, strict=True):
-        labels.sort(key=lambda label: label[1])
-        rates, middles, ends, tips = map(np.array, zip(*labels, strict=True))
-        assert sorted(rates) == list(LEARNING_RATES)
-        assert (np.diff(ends) >= 0).all(), address
-        assert (np.diff(middles) > 10).all()  # two lines of these digits do not touch
-        most = 16 if address in SCALES else 6 * 11  # six ends in one place, at the edge
-        assert (np.abs(middles - ends) < most).all(), address
-        assert (np.abs(middles - tips) < 4).all(), address  # a line leads to what had to move
-
-
-WHOLE_LABELS = """
 const drawing = byId("error").viewBox.baseVal;
 const isInside = ({ x, y, width, height }) => x >= 0 && y >= 0
   && x + width <= drawing.width && y + height <= drawing.height;
-return all("#error text").map((label) => isInside(label.getBBox()));
+const at = (line, ...names) => names.map((name) => line[name].baseVal.value);
+const leaders = all("#error .leader").map((line) => at(line, "x1", "y1", "y2"));
+const labels = all("#error .rate").map((label) => {
+  const curve = all("#error .faint")[LEARNING_RATES.indexOf(Number(label.textContent))];
+  const { x, y } = [...curve.points].at(-1);
+  const leader = leaders.find(([x1, y1]) => Math.hypot(x1 - x, y1 - y) < 0.2);
+  const box = label.getBBox();
+  return [box.y + box.height / 2, y, leader?.[2] ?? y];
+});
+labels.sort(([first], [second]) => first - second);
+return [labels, all("#error text").every((label) => isInside(label.getBBox()))];
 """
+CLOSE = ["scale=linear", "scale=log", "steps=1", "steps=400", "t1=1e10", "t1=1e10&scale=log"]
 TWENTY_RATES = [round(0.1 * tenth, 1) for tenth in range(1, 21)]
 
 
 @pytest.mark.parametrize("rates", [LEARNING_RATES, (0.05, 0.125, 12.5, 123456), TWENTY_RATES])
-def test_labels_of_any_rates_are_drawn_whole(rates, look_around, tmp_path):
+def test_labels_stand_apart_in_the_order_of_the_curves_and_joined_to_them(
+    rates, look_around, tmp_path
+):
     write_page(tmp_path / "page.html", Problem(), rates, 1000)
-    (inside,) = look_around(tmp_path / "page.html", [("scale=log", WHOLE_LABELS)])
-    assert len(inside) >= len(rates)
-    assert all(inside)
+    seen = look_around(tmp_path / "page.html", [(address, LABELS) for address in CLOSE])
+    for address, (labels, are_inside) in zip(CLOSE, seen, strict=True):
+        middles, ends, tips = np.transpose(labels)
+        assert len(labels) == len(rates)
+        assert (np.diff(ends) >= 0).all(), address
+        assert (np.diff(middles) > 9.5).all()  # two lines of these digits do not touch
+        assert (np.abs(middles - tips) < 4).all(), address  # a line leads to what had to move
+        assert are_inside
 
 
 TYPED_STEPS = """
