@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backprop.__main__ import main
-from backprop.expression import Expression, LaTeX, MathML, Plain
+from backprop.expression import Expression
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem, descend, evaluate
 from backprop.pictures import draw_curves
 from tests.digits import ROOT
@@ -78,22 +78,6 @@ def test_expressions_have_the_brackets_they_need_and_no_more():
     assert (0.5 * (a - b) ** 2).text == "0.5*(a-b)^2"
     assert (1 / (1 + np.exp(-(a + b)))).text == "1/(1+EXP(-(a+b)))"
     assert (1 / (a * b)).text == "1/(a*b)"
-
-
-def test_every_notation_writes_fractions_powers_and_numbers_as_it_does():
-    def formula(notation):
-        a, b = (notation(notation.symbol(name)) for name in ("a_h1", "∂E/∂w1"))
-        return (0.5 * (a - b) ** 2 / (1 + np.exp(-a))).text
-
-    assert formula(Plain) == "½·(a_h1 − ∂E/∂w1)²/(1 + e^(−a_h1))"
-    numerator = r"\frac{1}{2} \cdot (a_{h1} - \frac{\partial E}{\partial w_{1}})^{2}"
-    assert formula(LaTeX) == rf"\frac{{{numerator}}}{{1 + e^{{-a_{{h1}}}}}}"
-    a = "<msub><mi>a</mi><mrow><mi>h</mi><mn>1</mn></mrow></msub>"
-    assert MathML.symbol("a_h1") == a
-    assert (1 / (1 + np.exp(-MathML(a)))).text == (
-        "<mfrac><mrow><mn>1</mn></mrow><mrow><mn>1</mn><mo>+</mo>"
-        f"<msup><mi>e</mi><mrow><mo>−</mo>{a}</mrow></msup></mrow></mfrac>"
-    )
 
 
 # --- Command line -------------------------------------------------------------------------
