@@ -13,7 +13,7 @@ from backprop.workbook import write_workbook
 from tests.digits import ROOT
 from tests.findings import findings
 from tests.readme import README
-from tests.workbooks import changed_parts, is_in_view, table_of, without_values
+from tests.workbooks import changed_parts, errors_of, is_in_view, table_of, without_values
 
 STEPS = 100
 
@@ -51,8 +51,7 @@ def test_the_values_saved_and_those_of_libreoffice_are_those_of_numpy(
             assert values[sheet]["B1"].value == rate
             right = descend(Problem(), rate, STEPS)
             np.testing.assert_allclose(table_of(values, sheet), right, tolerance, tolerance / 1000)
-    cells = (cell for sheet in values for row in sheet.iter_rows() for cell in row)
-    assert not [cell.value for cell in cells if cell.data_type == "e"]
+        assert errors_of(values) == set()
 
 
 def test_every_cell_follows_a_changed_rate_and_changed_numbers(recalculate, tmp_path):

@@ -16,6 +16,12 @@ def table_of(workbook, sheet):
     return np.array(table, float)
 
 
+def errors_of(workbook):
+    """Name the cells of all sheets that hold an error."""
+    cells = (cell for sheet in workbook for row in sheet.iter_rows() for cell in row)
+    return {f"{cell.parent.title}!{cell.coordinate}" for cell in cells if cell.data_type == "e"}
+
+
 def without_values(path, folder, **changes):
     """Copy a workbook without its saved values, so that it must be computed."""
     copy = openpyxl.load_workbook(path)
