@@ -68,8 +68,8 @@ def test_where_the_error_is_no_longer_finite_the_page_says_so(seen):
 
 # --- The curves ---------------------------------------------------------------------------
 
-# Each label of a rate, sorted by its middle: the end of its curve, and where a line from this end
-# leads, if there is one; then whether all labels stand in the drawing.
+# Each label of a rate: its middle, the end of its curve, and how far the label is from this end or
+# from where a line leads from it; then whether all labels stand in the drawing.
 LABELS = """
 const drawing = byId("error").viewBox.baseVal;
 const isInside = ({ x, y, width, height }) => x >= 0 && y >= 0
@@ -79,9 +79,11 @@ const leaders = all("#error .leader").map((line) => at(line, "x1", "y1", "y2"));
 const labels = all("#error .rate").map((label) => {
   const curve = all("#error .faint")[LEARNING_RATES.indexOf(Number(label.textContent))];
   const { x, y } = [...curve.points].at(-1);
-  const leader = leaders.find(([x1, y1]) => Math.hypot(x1 - x, y1 - y) < 0.2);
+  const joined = leaders.filter(([x1, y1]) => Math.hypot(x1 - x, y1 - y) < 0.2);
   const box = label.getBBox();
-  return [box.y + box.height / 2, y, leader?.[2] ?? y];
+  const middle = box.y + box.height / 2;
+  const tips = [y, ...joined.map(([, , y2]) => y2)];
+  return [middle, y, Math.min(...tips.map((tip) => Math.abs(tip - middle)))];
 });
 labels.sort(([first], [second]) => first - second);
 return [labels, all("#error text").every((label) => isInside(label.getBBox()))];
@@ -97,11 +99,11 @@ def test_labels_stand_apart_in_the_order_of_the_curves_and_joined_to_them(
     write_page(tmp_path / "page.html", Problem(), rates, 1000)
     seen = look_around(tmp_path / "page.html", [(address, LABELS) for address in CLOSE])
     for address, (labels, are_inside) in zip(CLOSE, seen, strict=True):
-        middles, ends, tips = np.transpose(labels)
+        middles, ends, distances = np.transpose(labels)
         assert len(labels) == len(rates)
         assert (np.diff(ends) >= 0).all(), address
         assert (np.diff(middles) > 9.5).all()  # two lines of these digits do not touch
-        assert (np.abs(middles - tips) < 4).all(), address  # a line leads to what had to move
+        assert max(distances) < 4, address  # a line leads to what had to move
         assert are_inside
 
 
