@@ -188,6 +188,9 @@ def test_a_build_of_ones_own_is_complete_and_repeats_byte_for_byte(tmp_path, mon
             assert min(pixels.shape[:2]) > 300
             assert pixels[..., :3].std() > 0.05
     assert main(["check", "mine/Back_Propagation.xlsx", *OWN_NUMBERS]) == 0
+    page = (tmp_path / "mine" / "Back_Propagation.html").read_text(encoding="utf-8")
+    assert '"t1": 0.01,\n"t2": 0.99,\n' in page
+    assert "const STEPS = 5;" in page
 
 
 @pytest.mark.parametrize("count", [4, 5, 7])
