@@ -80,16 +80,16 @@ class Expression:
         return self.text if self.binding >= least else self.BRACKETS % self.text
 
     def _join(
-        self, template: str, binding: int, *operands: tuple[Expression | float, int]
+        self, template: str, binding: int, *sides: tuple[Expression | float, int]
     ) -> Expression:
-        """Write an operation; each operand stands with how tightly it must bind."""
+        """Write an operation; each side comes with how tightly it must bind."""
 
-        def written(operand: Expression | float, least: int) -> str:
-            if not isinstance(operand, Expression):
-                operand = type(self)(self.number(operand))
-            return operand.bracketed(least)
+        def written(side: Expression | float, least: int) -> str:
+            if not isinstance(side, Expression):
+                side = type(self)(self.number(side))
+            return side.bracketed(least)
 
-        return type(self)(template % tuple(written(*operand) for operand in operands), binding)
+        return type(self)(template % tuple(written(*side) for side in sides), binding)
 
 
 class JavaScript(Expression):
@@ -145,9 +145,9 @@ class LaTeX(Expression):
 
     @classmethod
     def number(cls, value: float) -> str:
-        numerator, denominator = (cls.COUNT % part for part in float(value).as_integer_ratio())
-        is_whole = denominator == cls.COUNT % 1
-        return numerator if is_whole else cls.DIVIDE % (numerator, denominator)
+        top, bottom = float(value).as_integer_ratio()
+        fraction = cls.DIVIDE % (cls.COUNT % top, cls.COUNT % bottom)
+        return cls.COUNT % top if bottom == 1 else fraction
 
     @classmethod
     def symbol(cls, name: str) -> str:
