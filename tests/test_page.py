@@ -107,29 +107,16 @@ def test_labels_stand_apart_in_the_order_of_the_curves_and_joined_to_them(
         assert are_inside
 
 
-TYPED_STEPS = """
-const last = all("#error .small:not(.rate)").filter((tick) => tick.textContent === "1").length;
-change({ steps: 100 });
-change({ step: 90 });
-for (const text of ["2", "20", "200"]) type("steps", text);
-const found = [last, settings.step, settings.steps];
-type("steps", "50");
-click("reset");
-return [...found, settings.step, settings.steps];
+ERROR_OF_0 = "t1=0.606477732206728&t2=0.6304808354506348"
+DRAWN = """
+const ticks = all("#error .small:not(.rate)").map((tick) => tick.textContent);
+return [all("#error .here").length, ticks.filter((text) => text === "1").length];
 """
 
 
-@visit(["steps=1"], TYPED_STEPS)
-def test_an_axis_says_each_step_once_and_a_number_being_typed_loses_no_step(seen):
-    assert seen == [[1, 90, 200, 50, 100]]
-
-
-@visit(
-    [f"{scale}&t1=0.606477732206728&t2=0.6304808354506348" for scale in ("scale=log", "step=0")],
-    "return all('#error .here').length",
-)
-def test_an_error_of_0_is_not_drawn_where_it_has_no_logarithm(seen):
-    assert seen == [0, 1]
+@visit([f"scale=log&{ERROR_OF_0}", ERROR_OF_0, "steps=1"], DRAWN)
+def test_an_error_of_0_has_no_logarithm_and_an_axis_says_each_step_once(seen):
+    assert seen == [[0, 0], [1, 0], [1, 1]]
 
 
 # --- Derivation ---------------------------------------------------------------------------
@@ -265,9 +252,12 @@ told.push(settings.eta);
 document.querySelector('#network [data-weight="w6"] .hit').dispatchEvent(
   new MouseEvent("click", { bubbles: true }));
 told.push(settings.weight, document.querySelector("[name=weight]:checked").value);
+change({ step: 90 });
+for (const text of ["2", "20", "200"]) type("steps", text);
+told.push(settings.step, settings.steps); // of a number that is typed, no digit loses a step
 change({ i1: 3, steps: 50 });
 click("reset");
-told.push(settings.i1, settings.eta, settings.steps);
+told.push(settings.i1, settings.eta, settings.step, settings.steps);
 for (const power of [-2, -0.7, 0.3, 1]) {
   type("eta-slider", power);
   told.push(settings.eta);
@@ -277,8 +267,8 @@ return told;
 
 
 @visit(["step=4"], PRESSED)
-def test_the_buttons_do_what_they_say(seen):
-    assert seen == [[5, 2, "w6", "w6", 0.05, 0.5, 100, 0.01, 0.2, 2, 10]]
+def test_buttons_boxes_and_slider_do_what_they_say(seen):
+    assert seen == [[5, 2, "w6", "w6", 90, 200, 0.05, 0.5, 50, 100, 0.01, 0.2, 2, 10]]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from backprop.workbook import write_workbook
 from tests.digits import ROOT
 from tests.findings import findings
 from tests.readme import README
-from tests.workbooks import changed_parts, errors_of, is_in_view, table_of, without_values
+from tests.workbooks import changed_parts, errors_of, table_of, without_values
 
 STEPS = 100
 
@@ -27,16 +27,6 @@ def workbook(tmp_path_factory):
 
 def test_the_tracked_workbook_is_the_one_that_is_built(workbook):
     assert changed_parts(workbook, ROOT / "backprop" / "Back_Propagation.xlsx") == []
-
-
-def test_chart_header_and_rate_are_in_view_on_a_small_screen(workbook):
-    for sheet in openpyxl.load_workbook(workbook).worksheets[2:]:
-        (chart,) = sheet._charts
-        is_comparison = sheet.title == "Comparison"
-        assert is_in_view(sheet)
-        assert chart.anchor._from.row == 0
-        assert chart.anchor._from.col == 3 or is_comparison  # right of the rate in B1
-        assert len(chart.series) == (len(LEARNING_RATES) if is_comparison else 1)
 
 
 def test_the_values_saved_and_those_of_libreoffice_are_those_of_numpy(

@@ -45,24 +45,3 @@ def changed_parts(path, other):
             return {(name, package.read(name)) for name in names if not name.endswith(".png")}
 
     return sorted({name for name, _ in parts(path) ^ parts(other)})
-
-
-def is_in_view(sheet):
-    """Tell whether what stands above the table is in view with the table's first rows.
-
-    On 1366x768 pixels, of which a spreadsheet program takes some 60 in width and 300 in height.
-    """
-    frozen = int(sheet.freeze_panes.lstrip("A")) - 1  # rows that stay, the last one the header
-    widths = {
-        column: dimension.width
-        for dimension in sheet.column_dimensions.values()
-        if dimension.min is not None
-        for column in range(dimension.min - 1, dimension.max)
-    }
-    ends = [drawing.anchor.to for drawing in (*sheet._charts, *sheet._images)]
-    letters = [sum(widths.get(column, 9.14) for column in range(end.col + 1)) for end in ends]
-    return (
-        20 * (frozen + 5) < 768 - 300
-        and all(end.row < frozen for end in ends)
-        and 7 * max(letters) < 1366 - 60
-    )
