@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, NamedTuple
@@ -58,6 +58,8 @@ class Layer:
         block: the path of the module in whose forward it is, "" for the network itself.
         label: the name that the module of PyTorch's which does it has there, if one does.
         call: the module, of those that the network itself calls, and a mark of that call.
+        node: the name of the node that computes it in what torch.export gives, and which of the
+            results of that node it is.
     """
 
     operation: str
@@ -70,6 +72,7 @@ class Layer:
     block: str = ""
     label: str = ""
     call: tuple[str, str] = ("", "")
+    node: tuple[str, int] = ("", 0)
 
 
 class Value(NamedTuple):
@@ -194,11 +197,11 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
     except (AttributeError, TypeError, ValueError, RuntimeError):  # weights from the image, say
         raise UnknownOperation(f"{_name(node)} of this kind") from None
     results = []
-    for result in made:
+    for number, result in enumerate(made):
         if isinstance(result, Layer):
             if not all(isinstance(weight, Tensor) for weight in result.weights.values()):
                 raise UnknownOperation(f"{_name(node)} with weights from the image")
-            layers.append(replace(result, **_named(node)))
+            layers.append(replace(result, **_named(node), node=(node.name, number)))
             result = Value(len(layers) - 1, result.shape)
         results.append(result)
     return results if len(results) > 1 else results[0]
@@ -607,85 +610,3 @@ NAMES = {
     "permute": "another order",
     "flip": "mirrored",
 }
-
-
-# --- What a pixel depends on --------------------------------------------------------------
-
-Box = tuple[tuple[int, int], ...]  # first and last place in each dimension
-
-
-def cone(layers: Sequence[Layer], number: int, box: Box) -> dict[int, Box]:
-    """Find the part of each layer that a part of one of them depends on.
-
-    It may reach beyond the rim of a layer, into the padding of the next.
-    """
-    boxes = {number: box}
-    for index in range(number, 0, -1):
-        if index not in boxes:
-            continue
-        for given, before in _before(layers[index], boxes[index]):
-            if before is None:
-                continue
-            shape = layers[given.layer].shape
-            if given.shape != shape:
-                before = _around(_places(before, given.shape), shape)
-            if given.layer in boxes:
-                pairs = zip(boxes[given.layer], before, strict=True)
-                before = tuple((min(a, c), max(b, d)) for (a, b), (c, d) in pairs)
-            boxes[given.layer] = before
-    return boxes
-
-
-def _before(layer: Layer, box: Box) -> Iterator[tuple[Input, Box | None]]:
-    """What part of each input a part of a layer depends on; None if it is none."""
-    if layer.operation != "order":
-        for given in layer.inputs:
-            pairs = zip(given.shape, given.reach, strict=True)
-            yield given, tuple(_range(reach, side, box, layer.shape) for side, reach in pairs)
-        return
-    places = _places(box, layer.shape)
-    if layer.order:
-        places = torch.tensor(layer.order)[places]
-    for given in layer.inputs:
-        count = prod(given.shape)
-        own = places[(places >= 0) & (places < count)]
-        yield given, _around(own, given.shape) if len(own) else None
-        places = places - count
-
-
-def _range(reach: Range | None, side: int, box: Box, shape: tuple[int, ...]) -> tuple[int, int]:
-    """What of one dimension of an input, as long as `side`, a part of a layer depends on.
-
-    What of the part is padding sees no pixel, so it counts only where it reaches beyond the rim.
-    """
-    if reach is None:
-        return 0, side - 1
-    first, last = (min(max(place, 0), shape[reach.dimension] - 1) for place in box[reach.dimension])
-
-    def seen(place: int) -> range:
-        start = place // reach.group * reach.step + reach.offset
-        return range(start, start + reach.size * reach.dilation, reach.dilation)
-
-    def ends(places: range) -> tuple[int, int]:
-        """The ends of what the first of some places sees that sees anything."""
-        inside = (
-            [position for position in seen(place) if 0 <= position < side] for place in places
-        )
-        return next(((run[0], run[-1]) for run in inside if run), (0, side - 1))
-
-    start, end = seen(box[reach.dimension][0])[0], seen(box[reach.dimension][1])[-1]
-    lowest, _ = ends(range(first, last + 1))
-    _, highest = ends(range(last, first - 1, -1))
-    return start if lowest == 0 else lowest, end if highest == side - 1 else highest
-
-
-def _places(box: Box, shape: tuple[int, ...]) -> Tensor:
-    """The numbers, in a shape counted through, of what lies in a box and within the shape."""
-    inside = tuple(slice(max(first, 0), last + 1) for first, last in box)
-    return torch.arange(prod(shape)).view(shape)[inside].flatten()
-
-
-def _around(places: Tensor, shape: tuple[int, ...]) -> Box:
-    """The box around numbered places."""
-    along = torch.unravel_index(places, shape)
-    return tuple((int(places.min()), int(places.max())) for places in along)
