@@ -1,19 +1,12 @@
 """Networks as graphs: the page computes and explains what PyTorch does, for all kinds of them."""
 
-import json
-from itertools import count
-
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import (
-    register_module_forward_hook,
-    register_module_forward_pre_hook,
-)
+from torch import nn
 
 from common import UserError
-from mnist.graph import cone, export, layers_of
+from mnist.graph import export, layers_of
 from mnist.page import write_page
 from mnist.receptive_field import trace
 from model import Net
@@ -21,104 +14,36 @@ from tests.browser import in_javascript
 from tests.networks import NETWORKS, log_probabilities, shaken
 
 SHAPE = (64, 1, 28, 28)
-MODELS = NETWORKS | {"the network of model.py": Net}
 
 
-# --- Receptive fields, against gradients ----------------------------------------------------
+class Gaps(nn.Module):
+    """Convolutions whose windows have gaps and do not always fit the rim, in rows of three."""
 
+    def __init__(self):
+        super().__init__()
+        generator = np.random.default_rng(0)
+        self.rows, self.end = nn.ModuleList(), nn.LazyLinear(10)
+        while len(self.rows) < 20:
+            row = [self.random_convolution(maps, generator) for maps in (1, 2, 2)]
+            try:
+                nn.Sequential(*row)(torch.zeros(1, 1, 28, 28))
+                self.rows.append(nn.Sequential(*row))
+            except RuntimeError:  # a kernel larger than its maps
+                continue
 
-def kept_in_scale(model):
-    """Weights above 0, so that no two paths cancel, with a mean of one over the inputs of each."""
-    generator = torch.Generator().manual_seed(0)
-    model = model.double().eval()
-    for module in model.modules():
-        for name, layer in module.named_children():
-            if isinstance(layer, nn.AdaptiveMaxPool2d):  # it would take one pixel in an image
-                setattr(module, name, nn.AdaptiveAvgPool2d(layer.output_size))
-    for name, tensor in model.state_dict().items():
-        if tensor.ndim > 1:
-            random = torch.rand(tensor.shape, generator=generator, dtype=torch.float64)
-            tensor.copy_((0.5 + random) / tensor[0].numel())
-        elif tensor.is_floating_point():  # biases and means 0; scales and variances 1
-            tensor.fill_(not name.endswith(("bias", "mean")))
-    return model
-
-
-def seen_by_gradient(model):
-    """For each module that the network itself calls: what its middle pixel depends on."""
-    names = {module: name for name, module in model.named_modules()}
-    inside, outputs = [], []
-
-    def enter(module, _):
-        inside.append(module)
-
-    def leave(module, _, output):
-        inside.pop()
-        if inside == [model] and isinstance(output, Tensor):
-            outputs.append((names[module], output))
-
-    # In each image, a pooling takes another pixel of its window.
-    images = torch.rand(SHAPE, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    images.requires_grad_()
-    with register_module_forward_pre_hook(enter), register_module_forward_hook(leave):
-        model(images)
-    return [(name, sides(images, output)) for name, output in outputs]
-
-
-def sides(images, output):
-    """Height and width of what the numbers in the middle of an output depend on."""
-    if output.ndim == 4:
-        middle = output[:, :, output.shape[2] // 2, output.shape[3] // 2]
-    elif output.ndim == 3:
-        middle = output[:, output.shape[1] // 2]
-    else:
-        middle = output
-    weights = 0.5 + torch.rand(middle.shape, generator=torch.Generator().manual_seed(0))
-    (gradient,) = torch.autograd.grad((weights * middle).sum(), images, retain_graph=True)
-    seen = (gradient != 0).any(dim=0).any(dim=0)
-    rows, columns = (seen.any(dim=axis).nonzero().flatten() for axis in (1, 0))
-    return int(rows[-1] - rows[0] + 1), int(columns[-1] - columns[0] + 1)
-
-
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "one type"])
-def test_receptive_fields_are_those_of_gradients(name):
-    torch.manual_seed(0)
-    model = kept_in_scale(MODELS[name]())
-    right = seen_by_gradient(model)
-    traced = trace(model, SHAPE)
-    assert traced
-    for block in traced:
-        while right[0][0] != block.name:  # dropout, and what only reorders numbers
-            right.pop(0)
-        _, sees = right.pop(0)
-        if len(block.shape) > 2 or sees == (28, 28):
-            assert block.sees == sees, block.name
-
-
-def stacked(generator):
-    """Three convolutions whose windows have gaps and do not always fit the rim."""
-    layers, maps = [], 1
-    for _ in range(3):
+    def random_convolution(self, maps, generator):
         kernel, stride, dilation = (
             tuple(map(int, generator.integers(1, most, 2))) for most in (4, 5, 3)
         )
         padding = tuple(int(generator.integers(0, side // 2 + 1)) for side in kernel)
-        layers.append(nn.Conv2d(maps, 2, kernel, stride, padding, dilation))
-        maps = 2
-    return nn.Sequential(*layers)
+        return nn.Conv2d(maps, 2, kernel, stride, padding, dilation)
+
+    def forward(self, x):
+        x = torch.cat([row(x).flatten(1) for row in self.rows], dim=1)
+        return self.end(x).log_softmax(dim=1)
 
 
-def test_windows_with_gaps_see_what_gradients_say():
-    generator = np.random.default_rng(0)
-    compared = 0
-    while compared < 40:
-        model = kept_in_scale(stacked(generator))
-        try:
-            (*_, (_, right)) = seen_by_gradient(model)
-        except (RuntimeError, IndexError):  # a kernel larger than its maps; a pixel of padding only
-            continue
-        assert trace(model, SHAPE)[-1].sees == right, model
-        compared += 1
+MODELS = NETWORKS | {"the network of model.py": Net, "gaps": Gaps}
 
 
 class Shapes(nn.Module):
@@ -156,7 +81,7 @@ class Counts(nn.Module):
 
 def test_what_a_network_changes_on_the_way_is_no_answer():
     layers = layers_of(export(Counts(), torch.rand(1, 1, 28, 28)))
-    assert [it.name for it in layers[1:]][:3] == ["product", "convolution", "copies"]
+    assert [layer.name for layer in layers[1:4]] == ["product", "convolution", "copies"]
     assert layers[-1].shape == (1, 10)
 
 
@@ -181,38 +106,58 @@ def test_what_is_not_known_is_named(told):
 
 # --- The page, in a browser -----------------------------------------------------------------
 
+# What a pixel depends on is NaN where the pixel then is.
 LOOK = """
 const computed = IMAGES.map((text) => [...computeAll(readImage(text)).at(-1)]);
-const cones = PIXELS.map((pixel) => cone(pixel).map((part) => part && [part.top, part.left,
-  part.height, part.width, ...part.maps]));
-const told = PIXELS.map((pixel) => {
+
+const pixelAt = (layer, index) => {
+  const { height, width } = NETWORK[layer];
+  const [line, column] = [Math.floor(index / width), index % width];
+  return { layer, map: Math.floor(line / height), row: line % height, column };
+};
+const pixels = NETWORK.flatMap(({ size }, layer) =>
+  [0, 0.2, 0.5, 0.9, 1].map((share) => pixelAt(layer, Math.round(share * (size - 1)))));
+const spoilt = (source, axis, place) => {
+  const isSpoilt = (index) => pixelAt(source, index)[axis] === place;
+  const values = state.values[source].map((value, index) => (isSpoilt(index) ? NaN : value));
+  return computeRest([...state.values.slice(0, source), values]);
+};
+const depends = (part, axis) => part && {
+  map: part.maps,
+  row: [part.top, part.top + part.height - 1],
+  column: [part.left, part.left + part.width - 1],
+}[axis];
+const wrong = [];
+for (const source of [0, Math.floor(NETWORK.length / 3)]) {
+  const { maps, height, width } = NETWORK[source];
+  for (const [axis, side] of Object.entries({ map: maps, row: height, column: width })) {
+    if (side > 64) continue; // it takes too long
+    const all = Array.from({ length: side }, (_, place) => spoilt(source, axis, place));
+    for (const pixel of pixels.filter(({ layer }) => layer > source)) {
+      const reached = [...all.keys()].filter((place) => Number.isNaN(valueOf(pixel, all[place])));
+      const [first, last] = depends(cone(pixel)[source], axis) ?? [];
+      const told = [Math.max(first, 0), Math.min(last, side - 1)];
+      const right = reached.length ? told[0] === reached[0] && told[1] === reached.at(-1) : !last;
+      if (!right) wrong.push({ source, axis, pixel: pixelText(pixel), told, reached });
+    }
+  }
+}
+
+const numbers = (element) => element.matches("data") ? [Number(element.value)]
+  : all("span", element).map((cell) => Number(cell.title) || 0);
+const explained = pixels.map((pixel) => {
   setPixel(pixel);
-  return [document.querySelector("#how .total")?.value, valueOf(pixel, state.values)].map(Number);
+  const total = Number(document.querySelector("#how .total").value);
+  const parts = all("#how .part").map((part) => Number(part.value));
+  const products = all("#how .term").map((term) => {
+    const [seen, weights] = all(".grid, data", term).map(numbers);
+    return sum(seen.map((value, index) => value * weights[index]));
+  });
+  const added = parts.length ? sum(parts) : total;
+  return [valueOf(pixel, state.values), total, added, products, parts.slice(0, products.length)];
 });
-return { computed, cones, told };
+return { computed, wrong, explained };
 """
-
-
-def pixels_of(layers):
-    """Some pixels of each layer, as the page and as PyTorch number them."""
-    generator = np.random.default_rng(0)
-    for number, layer in enumerate(layers):
-        shape = layer.shape if len(layer.shape) > 2 else (*layer.shape, 1, 1)
-        height, width = shape[-2:]
-        for index in generator.integers(np.prod(layer.shape), size=3):
-            row, column = int(index) // width % height, int(index) % width
-            place = np.unravel_index(int(index), layer.shape)
-            page = {"layer": number, "map": int(index) // (height * width)}
-            yield {**page, "row": row, "column": column}, tuple((int(it), int(it)) for it in place)
-
-
-def part_of(box, shape):
-    """A box as the page has it: top, left, height, width, first and last map."""
-    if len(shape) < 3:
-        box, shape = (*box, (0, 0), (0, 0)), (*shape, 1, 1)
-    *outer, (top, bottom), (left, right) = box
-    maps = [np.ravel_multi_index([it[end] for it in outer], shape[:-2]) for end in (0, 1)]
-    return [top, left, bottom - top + 1, right - left + 1, *map(int, maps)]
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -221,15 +166,11 @@ def test_the_page_computes_and_explains_what_pytorch_does(name, images, tmp_path
     model = shaken(MODELS[name]())
     right = log_probabilities(model, images.images)
     write_page(tmp_path / "page.html", model, images, right)
-    layers = layers_of(export(model, torch.rand(1, 1, 28, 28)))
-    asked = list(pixels_of(layers))
     look = LOOK.replace("IMAGES", in_javascript(images.images[:20]))
-    look = look.replace("PIXELS", json.dumps([pixel for pixel, _ in asked]))
     (found,) = look_around(tmp_path / "page.html", [("pixel=0.0.0.0", look)])
     np.testing.assert_allclose(found["computed"], right[:20], rtol=0, atol=1e-4)
-    for (pixel, box), parts in zip(asked, found["cones"], strict=True):
-        boxes = cone(layers, pixel["layer"], box)
-        assert {number for number, part in zip(count(), parts) if part} == boxes.keys()
-        for number, part in boxes.items():
-            assert parts[number] == part_of(part, layers[number].shape), (pixel, number)
-    assert all(total == value for total, value in found["told"])
+    assert found["wrong"] == []
+    for value, total, added, products, parts in found["explained"]:
+        assert total == value
+        assert added == pytest.approx(value, abs=1e-4)
+        assert products == pytest.approx(parts, abs=1e-4)

@@ -33,7 +33,7 @@ function product(sides) {
 /** All layers, the image first, with their sizes and weights, and the first input's as `before`. */
 const NETWORK = [];
 for (const written of LAYERS) {
-  const inputs = written.inputs.map((it) => ({ shape: NETWORK[it.layer].shape, ...it }));
+  const inputs = written.inputs.map((input) => ({ shape: NETWORK[input.layer].shape, ...input }));
   const layer = { ...written, ...asMaps(written.shape), size: product(written.shape), inputs };
   if (inputs.length) layer.before = asMaps(inputs[0].shape);
   for (const name in written.weights) layer[name] = take(written.weights[name]);
@@ -42,15 +42,21 @@ for (const written of LAYERS) {
 
 /** Compute the values of all layers; the last are the logarithms of the probabilities. */
 function computeAll(image) {
-  const values = [Float32Array.from(image, (grey) => GREY[grey])];
-  for (const layer of NETWORK.slice(1)) {
-    values.push(OPERATIONS[layer.operation](layer, ...layer.inputs.map((it) => values[it.layer])));
+  return computeRest([Float32Array.from(image, (grey) => GREY[grey])]);
+}
+
+/** Given the values of the first layers, compute those of all others. */
+function computeRest(first) {
+  const values = [...first];
+  for (const layer of NETWORK.slice(first.length)) {
+    const inputs = layer.inputs.map((input) => values[input.layer]);
+    values.push(OPERATIONS[layer.operation](layer, ...inputs));
   }
   return values;
 }
 
 // --- What a pixel depends on -----------------------------------------------------------------------
-// A box is the first and the last place in each dimension of a shape.
+// For each dimension of a shape a list of places, in order. Those beyond the rim are padding.
 
 /**
  * The part of each layer that a pixel depends on: {maps: [first, last], top, left, height, width},
@@ -58,97 +64,82 @@ function computeAll(image) {
  */
 function cone({ layer, map, row, column }) {
   const { shape, height, width } = NETWORK[layer];
-  const boxes = [];
-  boxes[layer] = around([(map * height + row) * width + column], shape);
+  const found = [];
+  found[layer] = placesOf([(map * height + row) * width + column], shape);
   for (let number = layer; number > 0; number--) {
-    if (!boxes[number]) continue;
-    for (const [from, box] of boxesBefore(NETWORK[number], boxes[number])) {
-      boxes[from] = boxes[from] ? union(boxes[from], box) : box;
+    if (!found[number]) continue;
+    for (const [from, places] of placesBefore(NETWORK[number], found[number])) {
+      const others = found[from] ?? [];
+      found[from] = places.map((own, dimension) => inOrder([...own, ...(others[dimension] ?? [])]));
     }
   }
-  return boxes.map((box, number) => box && partOf(box, NETWORK[number].shape));
+  return found.map((places, number) => places && partOf(places, NETWORK[number].shape));
 }
 
-/** What part of the layers before a part of a layer depends on: [number, box] of each. */
-function boxesBefore({ operation, inputs, order, shape }, box) {
-  let places = operation === "order" ? placesIn(box, shape).map((it) => order?.[it] ?? it) : [];
-  return inputs.flatMap(({ layer, shape: seen, reach }) => {
-    let before;
-    if (operation === "order") {
-      const own = places.filter((it) => it >= 0 && it < product(seen));
-      places = places.map((it) => it - product(seen));
-      before = own.length && around(own, seen);
-    } else {
-      before = seen.map((side, dimension) => {
-        const range = reach ? reach[dimension] : [dimension, 1, 0, 1, 1, 1];
-        return range ? rangeOf(range, side, box, shape) : [0, side - 1];
-      });
-    }
-    if (!before) return [];
+/** The places in the layers before that places in a layer depend on: [number, places] of each. */
+function placesBefore({ operation, inputs, order, shape }, places) {
+  let numbers = operation === "order" ? numbersAt(places, shape).map((number) => order?.[number] ?? number) : [];
+  const found = inputs.map(({ layer, shape: seen, reach }) => {
     const { shape: own } = NETWORK[layer];
-    return [[layer, String(own) === String(seen) ? before : around(placesIn(before, seen), own)]];
+    if (operation === "order") {
+      const count = product(seen);
+      const before = numbers.filter((number) => isPlace(number, count));
+      numbers = numbers.map((number) => number - count);
+      return [layer, placesOf(before, own)];
+    }
+    const before = seen.map((side, dimension) => {
+      const range = reach ? reach[dimension] : [dimension, 1, 0, 1, 1, 1];
+      return range ? placesSeen(range, side, places[range[0]], shape[range[0]]) : [...Array(side).keys()];
+    });
+    return [layer, String(own) === String(seen) ? before : placesOf(numbersAt(before, seen), own)];
   });
+  return found.filter(([, before]) => before.every((along) => along.length));
 }
 
 /**
- * What of one dimension of an input, as long as `side`, a box of a layer depends on, as `Range` in
- * graph.py says. What of the box is padding counts only where it reaches beyond the rim.
+ * What of one dimension of an input, as long as `side`, places in a layer depend on, as `Range` in
+ * graph.py says. Places in the padding see no pixel, but more padding.
  */
-function rangeOf([dimension, step, offset, size, group, dilation], side, box, shape) {
-  const startOf = (place) => Math.floor(place / group) * step + offset;
-  const reach = (size - 1) * dilation;
-  const [first, last] = box[dimension].map((it) => Math.min(Math.max(it, 0), shape[dimension] - 1));
-  let [lowest, highest] = [0, side - 1];
-  for (let place = first; place <= last; place++) { // the first that sees anything decides
-    const start = startOf(place);
-    const within = start < 0 ? start + Math.ceil(-start / dilation) * dilation : start;
-    if (within > Math.min(start + reach, side - 1)) continue;
-    lowest = within;
-    break;
-  }
-  for (let place = last; place >= first; place--) {
-    const [start, end] = [startOf(place), startOf(place) + reach];
-    const within = end >= side ? end - Math.ceil((end - side + 1) / dilation) * dilation : end;
-    if (within < Math.max(start, 0)) continue;
-    highest = within;
-    break;
-  }
-  const [top, bottom] = box[dimension];
-  return [lowest === 0 ? startOf(top) : lowest, highest === side - 1 ? startOf(bottom) + reach : highest];
+function placesSeen([, step, offset, size, group, dilation], side, places, sideOfLayer) {
+  return inOrder(places.flatMap((place) => {
+    const start = Math.floor(place / group) * step + offset;
+    const seen = Array.from({ length: size }, (_, tap) => start + tap * dilation);
+    return isPlace(place, sideOfLayer) ? seen : seen.filter((before) => !isPlace(before, side));
+  }));
 }
 
-function union(one, other) {
-  return one.map(([first, last], dimension) =>
-    [Math.min(first, other[dimension][0]), Math.max(last, other[dimension][1])]);
+function isPlace(place, side) {
+  return place >= 0 && place < side;
 }
 
-/** The places, in a shape counted through, of what lies in a box and within the shape. */
-function placesIn(box, shape) {
-  return shape.reduce((places, side, dimension) => {
-    const first = Math.max(box[dimension][0], 0);
-    const last = Math.min(box[dimension][1], side - 1);
-    const along = Array.from({ length: Math.max(0, last - first + 1) }, (_, step) => first + step);
-    return places.flatMap((place) => along.map((it) => place * side + it));
+function inOrder(places) {
+  return [...new Set(places)].sort((one, other) => one - other);
+}
+
+/** The numbers, in a shape counted through, at places within it. */
+function numbersAt(places, shape) {
+  return shape.reduce((numbers, side, dimension) => {
+    const within = places[dimension].filter((place) => isPlace(place, side));
+    return numbers.flatMap((number) => within.map((place) => number * side + place));
   }, [0]);
 }
 
-/** The box around places. */
-function around(places, shape) {
+/** The places of numbers that are counted through. */
+function placesOf(numbers, shape) {
   let apart = product(shape);
   return shape.map((side) => {
     apart /= side;
-    let [first, last] = [side - 1, 0];
-    for (const place of places) {
-      const along = Math.floor(place / apart) % side;
-      first = Math.min(first, along);
-      last = Math.max(last, along);
-    }
-    return [first, last];
+    return inOrder(numbers.map((number) => Math.floor(number / apart) % side));
   });
 }
 
-/** A box as a part of a stack of maps. */
-function partOf(box, shape) {
+/** The part of a stack of maps that holds some places; of the padding, what is next to its pixels. */
+function partOf(places, shape) {
+  const box = places.map((along, dimension) => {
+    const last = shape[dimension] - 1;
+    const within = along.filter((place) => isPlace(place, last + 1));
+    return [within[0] > 0 ? within[0] : along[0], within.at(-1) < last ? within.at(-1) : along.at(-1)];
+  });
   const isStack = shape.length > 2;
   const count = (end) => shape.slice(0, isStack ? -2 : undefined)
     .reduce((number, side, dimension) => number * side + box[dimension][end], 0);
