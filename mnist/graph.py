@@ -119,7 +119,7 @@ def layers_of(exported: torch.export.ExportedProgram) -> list[Layer]:
     for node in exported.graph.nodes:
         if node.op == "output":
             outputs = zip(exported.graph_signature.output_specs, node.args[0], strict=True)
-            result = next(it for spec, it in outputs if spec.kind == OutputKind.USER_OUTPUT)
+            result = next(given for spec, given in outputs if spec.kind == OutputKind.USER_OUTPUT)
         elif node.op == "placeholder":
             values[node] = _given(exported, node)
             if isinstance(values[node], Value):
@@ -220,7 +220,7 @@ def _named(node: fx.Node) -> dict[str, Any]:
     """Where in the network a node is."""
     calls = list(node.meta.get("nn_module_stack", {}).items())
     marks = [mark for mark, _ in calls]
-    paths, kinds = zip(*(it for _, it in calls), strict=True) if calls else ([""], [""])
+    paths, kinds = zip(*(call for _, call in calls), strict=True) if calls else ([""], [""])
     block, label = paths[-1], ""
     if block and str(kinds[-1]).startswith("torch.nn."):
         block, _, label = block.rpartition(".")
@@ -317,92 +317,90 @@ def _matrix(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     return _linear(name, {"input": given, "weight": matrix.T, "bias": bias}, shape)
 
 
-def _batch_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    maps = shape[1]
-    weights = {
-        "factor": _or(a["weight"], torch.ones(maps)), "shift": _or(a["bias"], torch.zeros(maps)),
-        "mean": a["running_mean"], "variance": a["running_var"],
-    }  # fmt: skip
-    numbers = {"epsilon": a["eps"], "group": prod(shape[2:]), "each": prod(shape[2:])}
-    given = a["input"]
-    return Layer("norm", "batch norm", (_of(given, _same(given)),), shape, numbers, weights)
+NORMS = {
+    "_native_batch_norm_legit_no_training": "batch norm",
+    "native_layer_norm": "layer norm",
+    "native_group_norm": "group norm",
+    "instance_norm": "instance norm",
+}
 
 
-def _norm(
-    name: str, a: dict[str, Any], shape: tuple[int, ...], groups: int, reach: list[Range | None]
-) -> Layer:
-    """A norm by the mean and deviation of this image's own numbers, in groups of one length."""
-    factor, shift = a["weight"], a["bias"]
-    count = prod(shape) // groups if name == "layer norm" else shape[1]
+def _norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
+    """A norm by mean and deviation: those of training, or those of a group of the numbers."""
+    kind, given, maps, area = NORMS[name], a["input"], shape[1], prod(shape[2:])
+    weights, group, each, count = {}, area, area, maps
+    whole = [None] * len(shape[2:])
+    if kind == "layer norm":
+        kept = len(shape) - len(a["normalized_shape"])
+        count = group = prod(shape[kept:])
+        each = 1
+        reach = [*map(Range, range(kept)), *[None] * (len(shape) - kept)]
+    elif kind == "group norm":
+        size = maps // a["group"]
+        group = size * area
+        reach = [Range(0), Range(1, size, 0, size, size), *whole]
+    elif kind == "instance norm" and a["use_input_stats"]:
+        reach = [Range(0), Range(1), *whole]
+    else:
+        kind, reach = "batch norm", _same(given)
+        weights = {"mean": a["running_mean"], "variance": a["running_var"]}
     weights = {
-        "factor": _or(factor, torch.ones(count)).reshape(-1),
-        "shift": _or(shift, torch.zeros(count)).reshape(-1),
+        "factor": _or(a["weight"], torch.ones(count)).reshape(-1),
+        "shift": _or(a["bias"], torch.zeros(count)).reshape(-1),
+        **weights,
     }
-    each = 1 if name == "layer norm" else prod(shape[2:])
-    numbers = {"epsilon": a["eps"], "group": prod(shape) // groups, "each": each}
-    return Layer("norm", name, (_of(a["input"], reach),), shape, numbers, weights)
-
-
-def _layer_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    kept = len(shape) - len(a["normalized_shape"])
-    reach = [*map(Range, range(kept)), *[None] * (len(shape) - kept)]
-    return _norm("layer norm", a, shape, prod(shape[:kept]), reach)
-
-
-def _group_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    size = shape[1] // a["group"]
-    reach = [Range(0), Range(1, size, 0, size, size), *[None] * len(shape[2:])]
-    return _norm("group norm", a, shape, a["group"], reach)
-
-
-def _instance_norm(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    if not a["use_input_stats"]:
-        return _batch_norm(name, a, shape)
-    reach = [Range(0), Range(1), *[None] * len(shape[2:])]
-    return _norm("instance norm", a, shape, shape[1], reach)
+    numbers = {"epsilon": a["eps"], "group": group, "each": each}
+    return Layer("norm", kind, (_of(given, reach),), shape, numbers, weights)
 
 
 POOLS = {
     "max_pool2d_with_indices": "max pooling",
     "avg_pool2d": "average pooling",
+    "adaptive_max_pool2d": "max pooling",
+    "adaptive_avg_pool2d": "average pooling",
 }
 
 
 def _pool(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    given = next(value for value in a.values() if isinstance(value, Value))
-    if len(given.shape) != 4:
-        raise UnknownOperation(f"{POOLS[name]} of other than four dimensions")
+    kind = POOLS[name]
+    if len(shape) != 4:
+        raise UnknownOperation(f"{kind} of other than four dimensions")
     if a.get("divisor_override"):
-        raise UnknownOperation(f"{POOLS[name]} with a divisor")
-    sizes = {
-        "kernel": _pair(a["kernel_size"]),
-        "stride": _pair(a["stride"] or a["kernel_size"]),
-        "padding": _pair(a["padding"]),
-        "dilation": _pair(a.get("dilation", 1)),
-    }
-    return _pooling(POOLS[name], given, shape, sizes, a.get("count_include_pad", False))
+        raise UnknownOperation(f"{kind} with a divisor")
+    if "output_size" not in a:
+        sizes = (
+            a["kernel_size"],
+            a["stride"] or a["kernel_size"],
+            a["padding"],
+            a.get("dilation", 1),
+        )
+        return _pooling(kind, a["self"], shape, *sizes, a.get("count_include_pad", False))
+    before = a["self"].shape
+    if any(before[axis] % shape[axis] for axis in (2, 3)):
+        raise UnknownOperation("adaptive pooling into windows of different sizes")
+    kernel = [before[axis] // shape[axis] for axis in (2, 3)]
+    return _pooling(kind, a["self"], shape, kernel, kernel)
 
 
 def _pooling(
-    name: str, given: Value, shape: tuple[int, ...], sizes: dict[str, Any], counted: bool = False
+    kind: str,
+    given: Value,
+    shape: tuple[int, ...],
+    kernel: int | Sequence[int],
+    stride: int | Sequence[int],
+    padding: int | Sequence[int] = 0,
+    dilation: int | Sequence[int] = 1,
+    counted: bool = False,
 ) -> Layer:
-    reach = [Range(0), Range(1), *_windows(*sizes.values())]
-    return Layer(name, name, (_of(given, reach),), shape, {**sizes, "countPadding": counted})
+    sizes = [_pair(size) for size in (kernel, stride, padding, dilation)]
+    numbers = dict(zip(("kernel", "stride", "padding", "dilation"), sizes, strict=True))
+    reach = [Range(0), Range(1), *_windows(*sizes)]
+    return Layer(kind, kind, (_of(given, reach),), shape, numbers | {"countPadding": counted})
 
 
 def _pair(value: int | Sequence[int]) -> list[int]:
     sides = [value] if isinstance(value, int) else list(value)
     return sides * 2 if len(sides) == 1 else sides
-
-
-def _adaptive_pool(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
-    given = a["self"]
-    if len(shape) != 4 or any(given.shape[axis] % shape[axis] for axis in (2, 3)):
-        raise UnknownOperation("adaptive pooling into windows of different sizes")
-    kernel = [given.shape[axis] // shape[axis] for axis in (2, 3)]
-    kind = "max pooling" if "max" in name else "average pooling"
-    sizes = {"kernel": kernel, "stride": kernel, "padding": [0, 0], "dilation": [1, 1]}
-    return _pooling(kind, given, shape, sizes)
 
 
 REDUCTIONS = {
@@ -424,25 +422,18 @@ def _reduction(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     dimensions = a.get("dim") if a.get("dim") not in (None, []) else range(count)
     dimensions = [dimensions] if isinstance(dimensions, int) else dimensions
     reduced = sorted(dimension % count for dimension in dimensions)
+    kept = [dimension for dimension in range(count) if dimension not in reduced]
+    places = kept if a.get("keepdim") else range(len(kept))
+    ranges = dict(zip(kept, map(Range, places), strict=True))
+    inputs = (_of(given, [ranges.get(dimension) for dimension in range(count)]),)
     if name == "mean" and reduced == [2, 3] and count == 4:  # as a pooling over whole maps
         sizes = {"kernel": list(given.shape[2:]), "stride": [1, 1], "padding": [0, 0]}
         numbers = {**sizes, "dilation": [1, 1], "countPadding": False}
-        kind = "average pooling"
-        reach = [Range(0), Range(1), None, None]
-        return Layer(kind, kind, (_of(given, reach),), shape, numbers)
-    left = iter(range(len(shape)))
-    reach = []
-    for dimension in range(count):
-        if dimension in reduced:
-            reach.append(None)
-            if a.get("keepdim"):
-                next(left)
-        else:
-            reach.append(Range(next(left)))
+        return Layer("average pooling", "average pooling", inputs, shape, numbers)
     numbers = {"function": REDUCTIONS[name], "reduced": reduced}
     if name == "var":
         numbers["correction"] = _or(a.get("correction"), int(a.get("unbiased", True)))
-    return Layer("reduction", REDUCTIONS[name], (_of(given, reach),), shape, numbers)
+    return Layer("reduction", REDUCTIONS[name], inputs, shape, numbers)
 
 
 def _softmax(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
@@ -506,20 +497,20 @@ def _arithmetic(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
         raise UnknownOperation(f"{name} with alpha or rounding")
     if name == "prelu":
         other = other.view(-1, *[1] * (len(shape) - 2)) if len(shape) > 1 else other
-    inputs, shapes, constant = [], [], {}
-    for operand in (one, other):
-        if isinstance(operand, Value):
-            inputs.append(_of(operand, _broadcast(operand, shape)))
-        else:
-            constant["constant"] = torch.as_tensor(operand, dtype=torch.float32)
-        held = operand.shape if isinstance(operand, Value) else constant["constant"].shape
-        shapes.append([1] * (len(shape) - len(held)) + list(held))
+    operands = [
+        operand if isinstance(operand, Value) else torch.as_tensor(operand, dtype=torch.float32)
+        for operand in (one, other)
+    ]
+    values = [operand for operand in operands if isinstance(operand, Value)]
+    inputs = tuple(_of(value, _broadcast(value, shape)) for value in values)
+    constants = [operand for operand in operands if isinstance(operand, Tensor)]
     numbers = {
         "function": name,
-        "shapes": shapes,
-        "dynamic": [isinstance(operand, Value) for operand in (one, other)],
+        "shapes": [[1] * (len(shape) - len(held.shape)) + list(held.shape) for held in operands],
+        "dynamic": [isinstance(operand, Value) for operand in operands],
     }
-    return Layer("arithmetic", ARITHMETIC[name], tuple(inputs), shape, numbers, constant)
+    weights = {"constant": constants[0]} if constants else {}
+    return Layer("arithmetic", ARITHMETIC[name], inputs, shape, numbers, weights)
 
 
 def _broadcast(value: Value, shape: tuple[int, ...]) -> list[Range | None]:
@@ -535,13 +526,8 @@ LAYERS: dict[str, Callable[[str, dict[str, Any], tuple[int, ...]], Layer]] = {
     "addmm": _matrix,
     "mm": _matrix,
     "bmm": _matrix,
-    "_native_batch_norm_legit_no_training": _batch_norm,
-    "native_layer_norm": _layer_norm,
-    "native_group_norm": _group_norm,
-    "instance_norm": _instance_norm,
+    **dict.fromkeys(NORMS, _norm),
     **dict.fromkeys(POOLS, _pool),
-    "adaptive_avg_pool2d": _adaptive_pool,
-    "adaptive_max_pool2d": _adaptive_pool,
     **dict.fromkeys(REDUCTIONS, _reduction),
     "_softmax": _softmax,
     "_log_softmax": _softmax,

@@ -51,13 +51,13 @@ def write_page(
     wrong = misread(data.labels.cpu(), log_probabilities)
     shown = [(index, packed(data.images[index])) for index in examples + wrong]
     sizes = accumulate(len(pixels) for _, pixels in shown)
-    shown = [it for it, size in zip(shown, sizes, strict=True) if size <= ROOM]
+    shown = [image for image, size in zip(shown, sizes, strict=True) if size <= ROOM]
     written = {
         "LAYERS": described(layers),
         "WEIGHTS": _base64(b"".join(map(_float32, weights))),
         "EXAMPLES": [
-            {"index": it, "label": int(data.labels[it]), "answer": int(answers[it])}
-            for it, _ in shown
+            {"index": index, "label": int(data.labels[index]), "answer": int(answers[index])}
+            for index, _ in shown
         ],
         "PIXELS": _base64(b"".join(pixels for _, pixels in shown)),
         "TESTED": {"images": len(data.labels), "wrong": len(wrong), "digits": len(examples)},
@@ -126,7 +126,7 @@ def described(layers: Sequence[Layer]) -> list[dict[str, Any]]:
             "label": "" if layer.label.isdecimal() else layer.label,
             "shape": layer.shape,
             "inputs": [_source(source, layers) for source in layer.inputs],
-            "weights": {name: it.numel() for name, it in numbers_of(layer).items()},
+            "weights": {name: numbers.numel() for name, numbers in numbers_of(layer).items()},
             **({"ofDigits": True} if number in of_digits else {}),
             **layer.numbers,
         }
@@ -145,18 +145,15 @@ def _source(given: Input, layers: Sequence[Layer]) -> dict[str, Any]:
 
 
 def _of_digits(layers: Sequence[Layer]) -> set[int]:
-    """The layers with one map or number for each digit: the last, and those that lead there alike.
-
-    They lead back to the last layer that mixes maps.
-    """
-    found, left = set(), [len(layers) - 1]
-    while left:
-        number = left.pop()
+    """The layers with one map or number for each digit, from the last one that mixes maps on."""
+    found, open_ = set(), [len(layers) - 1]
+    while open_:
+        number = open_.pop()
         if number in found or _maps(layers[number].shape) != DIGITS:
             continue
         found.add(number)
         if layers[number].operation not in ("convolution", "linear", "order"):
-            left += [source.layer for source in layers[number].inputs]
+            open_ += [source.layer for source in layers[number].inputs]
     return found
 
 

@@ -8,12 +8,9 @@ from torch import nn
 from common import UserError
 from mnist.graph import export, layers_of
 from mnist.page import write_page
-from mnist.receptive_field import trace
 from model import Net
 from tests.browser import in_javascript
 from tests.networks import NETWORKS, log_probabilities, shaken
-
-SHAPE = (64, 1, 28, 28)
 
 
 class Gaps(nn.Module):
@@ -44,24 +41,6 @@ class Gaps(nn.Module):
 
 
 MODELS = NETWORKS | {"the network of model.py": Net, "gaps": Gaps}
-
-
-class Shapes(nn.Module):
-    """Modules that end in another shape than their last operation gives."""
-
-    def __init__(self):
-        super().__init__()
-        self.shuffle = nn.Sequential(nn.Conv2d(1, 4, 3), nn.PixelShuffle(2))
-        self.flat = nn.Sequential(nn.ZeroPad2d((80, 0, 80, 0)), nn.Flatten())
-
-    def forward(self, x):
-        return self.flat(self.shuffle(x))
-
-
-def test_the_table_has_the_shapes_of_modules_and_pixels_that_see_nothing():
-    blocks = trace(Shapes(), SHAPE)
-    assert [block.shape for block in blocks] == [(64, 1, 52, 52), (64, 132 * 132)]
-    assert blocks[1].sees == (0, 0)
 
 
 class Counts(nn.Module):

@@ -92,14 +92,26 @@ def test_channels_last_only_where_a_network_answers_the_same(capsys):
     assert "default memory order" in capsys.readouterr().out
 
 
-def test_a_first_look_leaves_no_trace():
-    model = NETWORKS["blocks"]()
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model, images, path: utils.prepare(model, CPU),
+        lambda model, images, path: utils.summarise(model),
+        lambda model, images, path: trace(model, (4, 1, 28, 28)),
+        lambda model, images, path: write_page(path, model, images, torch.zeros(len(images), 10)),
+    ],
+    ids=["prepare", "summarise", "trace", "write_page"],
+)
+def test_a_look_leaves_no_trace(look, training, images, tmp_path):
+    model = NETWORKS["blocks"]().train(training)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     state = torch.get_rng_state()
-    prepared = utils.prepare(model, CPU)
-    assert all(torch.equal(before[name], value) for name, value in prepared.state_dict().items())
+    look(model, images, tmp_path / "page.html")
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
-    assert prepared.training
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(module.training is training for module in model.modules())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ function showReading(image, text, values, isDrawn, theme) {
   const shares = [...values.at(-1)].map(Math.exp);
   const best = answerOf(values);
   const blank = image.every((ink) => ink === 0);
-  const known = KNOWN.find((it) => it.image === text);
+  const known = KNOWN.find((digit) => digit.image === text);
   document.getElementById("answer").replaceChildren(...(blank
     ? [html("strong", {}, "–"), isDrawn ? " too little ink: draw a larger digit" : " draw a digit"]
     : [html("strong", {}, best), html("span", {}, ` ${percent(shares[best])} sure`, ...judged(known, best))]));

@@ -20,7 +20,7 @@ function readTheme() {
 function mixed(paper, colour, share) {
   const bytes = (text) => [1, 3, 5].map((start) => parseInt(text.slice(start, start + 2), 16));
   const base = bytes(paper);
-  const [red, green, blue] = bytes(colour).map((it, index) => base[index] + share * (it - base[index]));
+  const [red, green, blue] = bytes(colour).map((byte, index) => base[index] + share * (byte - base[index]));
   return (255 << 24) | (blue << 16) | (green << 8) | red;
 }
 
@@ -48,5 +48,5 @@ function paintPixels(canvas, colours, width) {
 
 /** Paint an image, the ink in the colour of text. */
 function paintInk(canvas, image, { ink }) {
-  return paintPixels(canvas, Uint32Array.from(image, (it) => ink[it]), SIDE);
+  return paintPixels(canvas, Uint32Array.from(image, (grey) => ink[grey]), SIDE);
 }

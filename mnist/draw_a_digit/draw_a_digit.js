@@ -130,7 +130,7 @@ function listenToMap(canvas, find) {
 function pixelOfPanel({ offsetX, offsetY, target }) {
   const { layer, map } = readPixel(settings.pixel);
   const { height, width } = NETWORK[layer];
-  const within = (share, side) => Math.min(Math.max(Math.floor(share * side), 0), side - 1);
+  const within = (share, side) => clamp(Math.floor(share * side), 0, side - 1);
   return {
     layer, map,
     row: within(offsetY / target.clientHeight, height),

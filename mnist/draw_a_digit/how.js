@@ -43,7 +43,7 @@ function valueOf(pixel, values) {
 
 /** The values that a layer is computed from. */
 function inputsOf(layer, values) {
-  return NETWORK[layer].inputs.map((it) => values[it.layer]);
+  return NETWORK[layer].inputs.map((input) => values[input.layer]);
 }
 
 /** Show a number short, keeping all its digits. */
@@ -68,7 +68,7 @@ function howPixelwise(pixel, values) {
   const { name, function: key, arguments: given } = NETWORK[pixel.layer];
   const before = exact(inputsOf(pixel.layer, values)[0][indexOf(pixel)]);
   if (key === "relu") return [oneLine("ReLU replaces negative values by 0: ", ["max(0, ", before, ")"], pixel, values)];
-  return [oneLine("Each number for itself: ", [`${name}(`, before, ...given.filter(isNumber).map((it) => `, ${it}`), ")"], pixel, values)];
+  return [oneLine("Each number for itself: ", [`${name}(`, before, ...given.filter(isNumber).map((argument) => `, ${argument}`), ")"], pixel, values)];
 }
 
 const SIGNS = { add: " + ", sub: " − ", mul: " · ", div: " / " };
@@ -77,12 +77,11 @@ function howArithmetic(pixel, values) {
   const { layer } = pixel;
   const { name, function: key, dynamic } = NETWORK[layer];
   const [one, other] = operandsAt(NETWORK[layer], inputsOf(layer, values), indexOf(pixel)).map(bracketed);
-  const places = [...new Set(NETWORK[layer].inputs.map((it) => `layer ${it.layer}`))].join(" and ");
+  const places = [...new Set(NETWORK[layer].inputs.map((input) => `layer ${input.layer}`))].join(" and ");
   const sources = dynamic.every(Boolean) ? `numbers of ${places}` : "a learned or fixed number";
   const formula = key in SIGNS ? [one, SIGNS[key], other] : [`${name}(`, one, ", ", other, ")"];
   return [oneLine(`The ${name}, with ${sources}: `, formula, pixel, values)];
 }
-
 
 function howNorm(pixel, values) {
   const [layer, index] = [NETWORK[pixel.layer], indexOf(pixel)];
@@ -130,7 +129,7 @@ function howConvolution(pixel, values) {
   const terms = Array.from({ length: count }, (_, index) => {
     const seen = windowOf(layer, before, first + index, pixel.row, pixel.column);
     const weights = kernelOf(layer, pixel.map, first + index);
-    return { from: first + index, seen, weights, value: sum(seen.map((it, tap) => (it ?? 0) * weights[tap])) };
+    return { from: first + index, seen, weights, value: sum(seen.map((number, tap) => (number ?? 0) * weights[tap])) };
   });
   const source = layer.inputs[0].layer;
   const sums = "Each number of the window is multiplied by the kernel’s number in the same place, and all products are added up";
@@ -207,7 +206,7 @@ function whyPixel(pixel) {
   const parts = cone(pixel);
   const sizeAt = (number) => times(parts[number].height, parts[number].width);
   const users = (number) => NETWORK.flatMap(({ inputs }, user) =>
-    (parts[user] && inputs.some((it) => it.layer === number) ? [user] : []));
+    (parts[user] && inputs.some((input) => input.layer === number) ? [user] : []));
   const steps = Object.keys(parts).map(Number).filter((number) => number < pixel.layer)
     .map((number) => ({ number, through: users(number).find((user) => sizeAt(user) !== sizeAt(number)) }))
     .filter(({ number, through }) => through && users(number).every((user) => sizeAt(user) !== sizeAt(number)))

@@ -78,7 +78,7 @@ function pixelUnder(event, layer, place) {
   const map = Math.floor(event.offsetY / place.line) * place.columns + column;
   if (column < 0 || column >= place.columns || map < 0 || map >= maps) return undefined;
   const [x, y] = cornerOf(place, map);
-  const within = (offset, side) => Math.min(Math.max(Math.floor(offset / place.pixel), 0), side - 1);
+  const within = (offset, side) => clamp(Math.floor(offset / place.pixel), 0, side - 1);
   return { layer, map, row: within(event.offsetY - y, height), column: within(event.offsetX - x, width) };
 }
 

@@ -22,9 +22,9 @@ function mnistLike(drawing, side) {
     digit.set(ink.subarray(start, start + width), y * width);
   }
   const scale = DIGIT_SIDE / Math.max(width, height);
-  const [across, down] = [width, height].map((it) => Math.max(1, roundToEven(it * scale)));
+  const [across, down] = [width, height].map((side) => Math.max(1, roundToEven(side * scale)));
   const small = resize(digit, width, height, across, down);
-  const [left, top] = [across, down].map((_, axis) => toMiddle(small, across, axis));
+  const [left, top] = [0, 1].map((axis) => toMiddle(small, across, axis));
   return {
     image: placed(small, across, down, left, top),
     left: box.left - (left * width) / across,

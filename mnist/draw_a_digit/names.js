@@ -25,7 +25,7 @@ function nameOf(layer) {
 function hintOf(layer) {
   const { operation, function: name, kernel, height, width, maps, groups, before, ofDigits } = NETWORK[layer];
   if (layer === 0) return "normalised for the network";
-  const spaced = NETWORK[layer].dilation?.some((it) => it > 1) ? " spaced" : "";
+  const spaced = NETWORK[layer].dilation?.some((step) => step > 1) ? " spaced" : "";
   const pixels = kernel && product(kernel) === 1 ? "one pixel" : kernel && `${times(...kernel)}${spaced} pixels`;
   const isOne = height * width === 1;
   const source = groups === 1 ? "every map" : groups === before?.maps ? "one map" : `${before?.maps / groups} maps`;
@@ -71,7 +71,7 @@ function sightText(layer) {
   const { maps, height, width } = NETWORK[layer];
   const corner = { layer, map: 0, row: 0, column: 0 };
   const sights = [corner, { layer, map: maps - 1, row: height - 1, column: width - 1 }].map(sightOf);
-  if (sights.every((it) => covers(it, NETWORK[0]))) return "a pixel sees the whole image";
+  if (sights.every((sight) => covers(sight, NETWORK[0]))) return "a pixel sees the whole image";
   const sight = sightOf(middleOf(layer));
   if (sight.height * sight.width === 1) return "a pixel sees itself";
   return `a pixel sees ${times(sight.height, sight.width)}`;

@@ -35,12 +35,12 @@ const PIXELWISE = {
   silu: (x) => x * sigmoid(x),
   mish: (x) => x * Math.tanh(softplus(x, 1, 20)),
   softplus,
-  hardtanh: (x, low, high) => Math.min(Math.max(x, low), high),
-  hardswish: (x) => (x * Math.min(Math.max(x + 3, 0), 6)) / 6,
-  hardsigmoid: (x) => Math.min(Math.max(x + 3, 0), 6) / 6,
+  hardtanh: clamp,
+  hardswish: (x) => (x * clamp(x + 3, 0, 6)) / 6,
+  hardsigmoid: (x) => clamp(x + 3, 0, 6) / 6,
   sigmoid,
   tanh: Math.tanh,
-  clamp: (x, low, high) => Math.min(Math.max(x, low ?? -Infinity), high ?? Infinity),
+  clamp: (x, low, high) => clamp(x, low ?? -Infinity, high ?? Infinity),
   pow: (x, exponent) => x ** exponent,
   exp: Math.exp,
   log: Math.log,
@@ -61,6 +61,10 @@ const ARITHMETIC = {
   minimum: Math.min,
   prelu: (x, slope) => (x > 0 ? x : slope * x),
 };
+
+function clamp(x, low, high) {
+  return Math.min(Math.max(x, low), high);
+}
 
 function sigmoid(x) {
   return 1 / (1 + Math.exp(-x));
@@ -253,10 +257,10 @@ function reduce(layer, values) {
 
 /** The place, in an array that has length 1 in some dimensions, that belongs to one in a whole array. */
 function spread(index, shape, other) {
-  let [place, apart, left] = [0, 1, index];
+  let [place, apart, rest] = [0, 1, index];
   for (let dimension = shape.length - 1; dimension >= 0; dimension--) {
-    const along = left % shape[dimension];
-    left = Math.floor(left / shape[dimension]);
+    const along = rest % shape[dimension];
+    rest = Math.floor(rest / shape[dimension]);
     if (other[dimension] > 1) place += along * apart;
     apart *= other[dimension];
   }
@@ -265,9 +269,9 @@ function spread(index, shape, other) {
 
 /** The two numbers that a place of an arithmetic layer is computed from. */
 function operandsAt({ shape, shapes, dynamic, constant }, values, index) {
-  const left = [...values];
+  const computed = [...values];
   return dynamic.map((isComputed, operand) =>
-    (isComputed ? left.shift() : constant)[spread(index, shape, shapes[operand])]);
+    (isComputed ? computed.shift() : constant)[spread(index, shape, shapes[operand])]);
 }
 
 function combine(layer, ...values) {
@@ -279,11 +283,10 @@ function combine(layer, ...values) {
 function softmax({ length, apart }, values, summary) {
   const output = new Float32Array(values.length);
   for (let index = 0; index < values.length; index++) {
-    const place = Math.floor(index / apart) % length;
-    if (place) continue;
+    if (Math.floor(index / apart) % length) continue; // it belongs to one before
     const along = Array.from({ length }, (_, step) => index + step * apart);
-    const total = logSum(along.map((it) => values[it]));
-    for (const it of along) output[it] = summary(values[it], total);
+    const total = logSum(along.map((place) => values[place]));
+    for (const place of along) output[place] = summary(values[place], total);
   }
   return output;
 }
@@ -293,8 +296,7 @@ function logSum(values) {
   return most + Math.log(sum([...values].map((value) => Math.exp(value - most))));
 }
 
-function reorder({ order, fill, size }, ...inputs) {
-  const values = new Float32Array(inputs.reduce((count, it) => count + it.length, 0));
-  inputs.reduce((start, it) => (values.set(it, start), start + it.length), 0);
-  return order ? Float32Array.from(order, (place) => (place < 0 ? fill : values[place])) : values;
+function reorder({ order, fill }, ...inputs) {
+  const values = inputs.flatMap((input) => [...input]);
+  return order ? order.map((place) => (place < 0 ? fill : values[place])) : Float32Array.from(values);
 }

@@ -184,9 +184,8 @@ class Pad {
       this.pen ??= { x: PAD_SIDE / 2, y: PAD_SIDE / 4, down: false };
       const { pen } = this;
       if (arrow) {
-        const within = (it) => Math.min(Math.max(it, PEN), PAD_SIDE - PEN);
-        pen.x = within(pen.x + KEY_STEP * arrow[0]);
-        pen.y = within(pen.y + KEY_STEP * arrow[1]);
+        pen.x = clamp(pen.x + KEY_STEP * arrow[0], PEN, PAD_SIDE - PEN);
+        pen.y = clamp(pen.y + KEY_STEP * arrow[1], PEN, PAD_SIDE - PEN);
         if (pen.down && pen.stroke === this.#growing) this.#extend([[pen.x, pen.y]]);
       } else {
         pen.down = !pen.down;
@@ -215,9 +214,9 @@ function inkLine(ink, [fromX, fromY], [toX, toY]) {
   for (let y = top; y < bottom; y++) {
     for (let x = left; x < right; x++) {
       const [dx, dy] = [x + 0.5 - fromX, y + 0.5 - fromY];
-      const share = length && Math.min(Math.max((dx * alongX + dy * alongY) / length, 0), 1);
+      const share = length && clamp((dx * alongX + dy * alongY) / length, 0, 1);
       const distance = Math.hypot(dx - share * alongX, dy - share * alongY);
-      const covered = Math.min(Math.max(radius + 0.5 - distance, 0), 1); // of this pixel
+      const covered = clamp(radius + 0.5 - distance, 0, 1); // of this pixel
       const index = y * PAD_SIDE + x;
       ink[index] = Math.max(ink[index], Math.round(255 * covered));
     }

@@ -17,12 +17,11 @@ function pixelText({ layer, map, row, column }) {
 /** The pixel some steps further, as far as there are pixels and maps. */
 function moved({ layer, map, row, column }, { rows = 0, columns = 0, maps = 0 }) {
   const size = NETWORK[layer];
-  const within = (place, most) => Math.min(Math.max(place, 0), most - 1);
   return {
     layer,
-    map: within(map + maps, size.maps),
-    row: within(row + rows, size.height),
-    column: within(column + columns, size.width),
+    map: clamp(map + maps, 0, size.maps - 1),
+    row: clamp(row + rows, 0, size.height - 1),
+    column: clamp(column + columns, 0, size.width - 1),
   };
 }
 
@@ -60,7 +59,7 @@ function markSight({ top, left, height, width }) {
   const [outside, ...outlines] = document.getElementById("seen-mark").children;
   const whole = SIDE + 2 * RIM;
   outside.setAttribute("d", `M${-RIM} ${-RIM}h${whole}v${whole}h${-whole}zM${left} ${top}v${height}h${width}v${-height}z`);
-  for (const outline of outlines.filter((it) => it.matches(".halo, .mark"))) filled(outline, box, []);
+  for (const outline of outlines.filter((outline) => outline.matches(".halo, .mark"))) filled(outline, box, []);
 }
 
 function buildSight() {
