@@ -69,7 +69,9 @@ def test_torchvision_s_mnist_in_a_plain_loader_goes_through_all_steps(
 )
 def test_channels_last_only_where_a_network_runs_with_it(model, channels_last, capsys):
     prepared = utils.prepare(model, CPU)
-    convolution = next(it for it in prepared.parameters() if it.ndim == 4 and it.shape[1] > 1)
+    convolution = next(
+        weight for weight in prepared.parameters() if weight.ndim == 4 and weight.shape[1] > 1
+    )
     assert convolution.is_contiguous(memory_format=torch.channels_last) is channels_last
     assert ("channels last" in capsys.readouterr().out) is channels_last
 
@@ -114,6 +116,13 @@ def test_a_look_leaves_no_trace(look, training, images, tmp_path):
     assert all(module.training is training for module in model.modules())
 
 
+def of_wrong_size(x):
+    return x @ torch.ones(9, 9)
+
+
+WHERE = r"shape \(16, 1, 28, 28\), at test_networks.py, line \d+: "
+
+
 @pytest.mark.parametrize(
     ("end", "told"),
     [
@@ -128,6 +137,8 @@ def test_a_look_leaves_no_trace(look, training, images, tmp_path):
         (lambda x: x.log_softmax(1)[:, :, None, None], r"\(16, 10, 1, 1\)"),
         (lambda x: x.log_softmax(1) / 0, "not finite"),
         (lambda x: x.log_softmax(1).detach(), "depend on no weight that is trained: .*detach"),
+        (lambda x: x.sigmoid().add_(1).log_softmax(1), "modified by an inplace operation"),
+        (of_wrong_size, WHERE + ".*RuntimeError: mat1 and mat2"),
     ],
 )
 def test_other_answers_are_named_before_training_with_what_to_write(end, told):
@@ -136,14 +147,11 @@ def test_other_answers_are_named_before_training_with_what_to_write(end, told):
     assert "\n" not in str(error.value)
 
 
-class InTraining(Gives):
-    def forward(self, x):
-        return (super().forward(x),) if self.training else super().forward(x)
-
-
 def test_answers_in_training_count_too():
+    model = Gives(None)
+    model.end = lambda x: (x.log_softmax(1),) if model.training else x.log_softmax(1)
     with pytest.raises(UserError, match="a tuple"):
-        utils.prepare(InTraining(nn.LogSoftmax(dim=1)), CPU)
+        utils.prepare(model, CPU)
 
 
 def test_layers_whose_shapes_come_with_the_first_images_get_them():
@@ -160,31 +168,6 @@ def test_a_network_for_32_pixels_is_told_to_pad():
     assert utils.prepare(model, CPU, (1, 32, 32)) is model
 
 
-class WrongSize(Gives):
-    def forward(self, x):
-        return super().forward(x[:, :, 1:])
-
-
-def test_an_error_within_forward_is_one_line_that_says_where():
-    with pytest.raises(
-        UserError, match=r"shape \(16, 1, 28, 28\), at networks.py, line \d+: "
-    ) as error:
-        utils.prepare(WrongSize(F.log_softmax), CPU)
-    assert "RuntimeError: mat1 and mat2" in str(error.value)
-
-
-class FailsInTraining(Gives):
-    def forward(self, x):
-        x = torch.sigmoid(super().forward(x))
-        x += 1
-        return x.log_softmax(1)
-
-
-def test_an_error_of_the_backward_pass_is_not_taken_for_another_size():
-    with pytest.raises(UserError, match="modified by an inplace operation"):
-        utils.prepare(FailsInTraining(lambda x: x), CPU)
-
-
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_networks_that_cannot_be_copied_are_trained_as_they_are(small_mnist, tmp_path, capsys):
     run = TrainingRun(small_mnist, tmp_path)
@@ -199,26 +182,25 @@ def test_networks_that_cannot_be_copied_are_trained_as_they_are(small_mnist, tmp
 
 
 def test_an_error_of_a_network_that_cannot_be_copied_is_one_line_too():
-    model = WrongSize(F.log_softmax)
+    model = Gives(of_wrong_size)
     model.lock = threading.Lock()
-    with pytest.raises(UserError, match=r"at networks.py, line"):
+    with pytest.raises(UserError, match=WHERE):
         utils.prepare(model, CPU)
 
 
-def test_bfloat16_only_where_a_network_runs_in_it(monkeypatch):
+def minding_autocast(x):
+    assert not torch.is_autocast_enabled("cpu")
+    return x
+
+
+@pytest.mark.parametrize(
+    ("model", "precision"),
+    [
+        (lenet(), "bfloat16"),
+        (Gives(lambda x: torch.dot(x[0], torch.ones(10)) + x), "float32"),  # of two types
+        (Gives(minding_autocast), "float32"),
+    ],
+)
+def test_bfloat16_only_where_a_network_runs_in_it(model, precision, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
-    images = torch.rand(8, 1, 28, 28)
-    assert trial.fastest_precision(lenet(), images) == "bfloat16"
-
-    class Mixes(Gives):
-        def forward(self, x):
-            return torch.dot(self.fc(x.flatten(1))[0], torch.ones(10)) + self.fc(x.flatten(1))
-
-    assert trial.fastest_precision(Mixes(None), images) == "float32"
-
-    class Minds(Gives):
-        def forward(self, x):
-            assert not torch.is_autocast_enabled("cpu")
-            return self.fc(x.flatten(1))
-
-    assert trial.fastest_precision(Minds(None), images) == "float32"
+    assert trial.fastest_precision(model, torch.rand(8, 1, 28, 28)) == precision
