@@ -228,33 +228,28 @@ NETWORKS = {
     "branches": Branches,
     "one type": OneType,
     "LeNet": lenet,
-    "linear layers": lambda: Chain(
-        nn.Flatten(), nn.Linear(784, 32), nn.BatchNorm1d(32), nn.GELU(), nn.Linear(32, 10)
+    "linear layers": lambda: nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 32),
+        nn.BatchNorm1d(32),
+        nn.GELU(),
+        nn.Linear(32, 10),
+        nn.LogSoftmax(dim=1),
     ),
     "layer norm": lambda: Chain(
         nn.Conv2d(1, 8, 3, stride=3),
         nn.LayerNorm([8, 9, 9]),
         nn.Hardswish(),
+        nn.AdaptiveMaxPool2d(3),
         nn.Flatten(),
-        nn.Linear(648, 10),
+        nn.Linear(72, 10),
     ),
     "blocks": lambda: Chain(
         nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), without_bias(nn.BatchNorm2d(8))),
-        nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 10, 1), nn.Dropout2d(0.1)),
+        nn.Sequential(nn.Conv2d(8, 8, 3, groups=8), nn.PReLU(8), nn.Conv2d(8, 16, 1, groups=2)),
+        nn.Sequential(nn.Conv2d(16, 10, 1), nn.Dropout2d(0.1)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-    ),
-    "log-softmax as a module": lambda: nn.Sequential(
-        nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(dim=1)
-    ),
-    "depthwise": lambda: Chain(
-        nn.Conv2d(1, 8, 3, stride=2, padding=1),
-        nn.Conv2d(8, 8, 3, groups=8, bias=False),
-        nn.Conv2d(8, 16, 1, groups=2),
-        nn.PReLU(16),
-        nn.AdaptiveMaxPool2d(1),
-        nn.Flatten(),
-        nn.Linear(16, 10),
     ),
     "dilated, strided, not square": lambda: Chain(
         nn.Conv2d(1, 6, (3, 5), stride=(2, 1), padding=(0, 3), dilation=(2, 1)),

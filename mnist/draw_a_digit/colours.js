@@ -1,5 +1,3 @@
-"use strict";
-
 // --- Numbers as colours ----------------------------------------------------------------------------
 
 /** The colours of the light or the dark page, a ramp of them for values, and one for ink. */

@@ -1,5 +1,3 @@
-"use strict";
-
 // --- Images of digits, and those stored in the page ------------------------------------------------
 
 /** Unpack images: a zero is followed by how many of them there are. */

@@ -1,5 +1,3 @@
-"use strict";
-
 // --- What is set, and what follows from it -----------------------------------------------------------
 
 const middle = middleOf(1);

@@ -1,5 +1,3 @@
-"use strict";
-
 // --- How a pixel was computed, and why it sees so much ---------------------------------------------
 // Each is given the pixel and the values of all layers, and gives elements.
 

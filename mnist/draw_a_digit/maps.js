@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The maps of every layer ---------------------------------------------------------------------
 
 const GAP = 2; // between maps

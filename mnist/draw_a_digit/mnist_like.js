@@ -1,5 +1,3 @@
-"use strict";
-
 // --- A drawing as MNIST would hold it: as `mnist_like` in own_image.py -------------------------
 
 const DIGIT_SIDE = 20; // of the box into which a digit is scaled

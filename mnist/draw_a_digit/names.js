@@ -1,5 +1,3 @@
-"use strict";
-
 // --- Layers in words -----------------------------------------------------------------------------
 
 const CHANGES = { // what functions of one number do

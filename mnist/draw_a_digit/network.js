@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The network: its layers in order, written by page.py ----------------------------------------
 
 const SIDE = 28; // of the image

@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The operations of a network, one small function each --------------------------------------
 // Each is given the layer and the values of its inputs, and gives the layer's values: one
 // Float32Array, map after map, each row by row.

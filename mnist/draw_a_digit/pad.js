@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The drawing -------------------------------------------------------------------------------
 
 const PAD_SIDE = 280; // ten times the image's

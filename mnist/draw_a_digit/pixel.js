@@ -1,5 +1,3 @@
-"use strict";
-
 // --- The panel of the chosen pixel -----------------------------------------------------------------
 
 /** Read "layer.map.row.column"; undefined where the network has no such pixel. */
