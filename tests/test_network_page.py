@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
-from sklearn.datasets import load_digits
 from torch import nn
 from torchvision import transforms
 
@@ -67,25 +65,6 @@ def test_the_images_in_the_page_are_computed_as_by_pytorch(seen):
     assert len(answers) > 20
 
 
-READ = """
-return DRAWINGS.map((drawing) => {
-  const answer = computeAll(mnistLike(bytesOf(drawing), 120).image).at(-1);
-  return answer.indexOf(Math.max(...answer));
-});
-"""
-
-
-def test_digits_from_elsewhere_are_read_as_by_pytorch(look_around):
-    elsewhere = load_digits()
-    small = [Image.fromarray(np.uint8(15 * np.pad(image, 2))) for image in elsewhere.images[:100]]
-    drawings = [image.resize((120, 120)) for image in small]
-    written = json.dumps([base64.b64encode(image.tobytes()).decode() for image in drawings])
-    (read,) = look_around(MNIST, [("pixel=0.0.0.0", READ.replace("DRAWINGS", written))])
-    digits = torch.stack([mnist_like(np.asarray(image)) for image in drawings])
-    assert read == log_probabilities(trained(), digits).argmax(dim=1).tolist()
-    assert np.mean(read == elsewhere.target[:100]) > 0.9
-
-
 ON_A_PHONE = """
 document.body.style.width = "390px"; // the browser's own window is never narrower than 500
 const sights = all(".sees").map((sight) => sight.textContent);
@@ -134,17 +113,21 @@ return found;
 
 
 generator = np.random.default_rng(1)
-ZIGZAGS = [generator.uniform(0.1, 0.9, (2, 4, 2)).tolist() for _ in range(50)]
+ZIGZAGS = [
+    (0.5 + size * generator.uniform(-0.4, 0.4, (2, 4, 2))).tolist()
+    for size in generator.uniform(0.2, 1, 50)
+]
 
 
 @visit(["pixel=0.0.0.0"], DRAW.replace("DRAWINGS", json.dumps(ZIGZAGS)))
 def test_a_drawing_is_made_mnist_like_and_read_as_in_python(seen):
     (drawn,) = seen
+    model = trained()
     assert len(drawn) == 50
     for ink, image, answer in drawn:
         right = mnist_like(np.frombuffer(base64.b64decode(ink), np.uint8).reshape(280, 280))
         assert image_text(right).rstrip("=") == image
-        assert answer.startswith(str(int(log_probabilities(trained(), right[None]).argmax())))
+        assert answer.startswith(str(int(log_probabilities(model, right[None]).argmax())))
 
 
 BY_HAND = """
@@ -279,6 +262,8 @@ def test_what_pointers_draw(seen):
 
 
 SCRIBBLE = """
+CanvasRenderingContext2D.prototype.getImageData = (x, y, width, height) =>
+  new ImageData(new Uint8ClampedArray(4 * width * height).map(() => 256 * Math.random()), width);
 const { left, top, width, height } = pad.canvas.getBoundingClientRect();
 click("clear");
 [0.2, 0.4, 0.6, 0.8].forEach((y, index) =>
@@ -288,19 +273,10 @@ point(document.body, "up", 0, 0);
 const hasMethod = "getCoalescedEvents" in PointerEvent.prototype;
 return [pad.drawing.strokes[0].length, words("answer")[0], hasMethod, isSecureContext];
 """
-FALSIFIED = """
-CanvasRenderingContext2D.prototype.getImageData = (x, y, width, height) =>
-  new ImageData(new Uint8ClampedArray(4 * width * height).map(() => 256 * Math.random()), width);
-"""
 
 
-@visit(["pixel=1.0.0.0"], FALSIFIED + SCRIBBLE)
-def test_browsers_that_falsify_canvases_read_what_is_drawn(seen):
-    assert seen == [[4, "1", True, True]]
-
-
-def test_a_drawing_is_read_over_plain_http_from_another_computer(look_around):
-    """Where browsers leave out what they keep for secure contexts, such as getCoalescedEvents."""
+def test_a_drawing_is_read_over_plain_http_by_a_browser_that_falsifies_canvases(look_around):
+    """From another computer, browsers leave out what is for secure contexts: getCoalescedEvents."""
     servers = []
 
     def address(page):
