@@ -108,13 +108,11 @@ class GhostBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x):
         n, c, h, w = x.shape
-        weights = (self.weight.repeat(2), self.bias.repeat(2))
+        mean, variance = self.running_mean, self.running_var
         if not self.training:
-            means = self.running_mean[:c], self.running_var[:c]
-            return F.batch_norm(x, *means, self.weight, self.bias, False)
-        x = F.batch_norm(
-            x.view(-1, 2 * c, h, w), self.running_mean, self.running_var, *weights, True
-        )
+            return F.batch_norm(x, mean[:c], variance[:c], self.weight, self.bias, False)
+        weights = self.weight.repeat(2), self.bias.repeat(2)
+        x = F.batch_norm(x.view(-1, 2 * c, h, w), mean, variance, *weights, True)
         return x.view(n, c, h, w)
 
 
@@ -160,10 +158,8 @@ class Arithmetic(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv, self.gate = nn.Conv2d(1, 6, 5, stride=2, padding=1), nn.Linear(6, 6)
-        self.scale, self.matrix = (
-            nn.Parameter(torch.rand(6, 1, 1)),
-            nn.Parameter(torch.randn(6, 10)),
-        )
+        self.scale = nn.Parameter(torch.rand(6, 1, 1))
+        self.matrix = nn.Parameter(torch.randn(6, 10))
 
     def forward(self, x):
         x = self.conv(F.pad(x, (1, 0, 2, 1), value=0.5))
@@ -181,10 +177,8 @@ class Tokens(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.token, self.places = (
-            nn.Parameter(torch.randn(1, 1, 8)),
-            nn.Parameter(torch.randn(29, 8)),
-        )
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.places = nn.Parameter(torch.randn(29, 8))
         self.start, self.norm, self.end = nn.Linear(28, 8), nn.LayerNorm(8), nn.Linear(8, 10)
         self.power = nn.Parameter(torch.tensor(2.0))
 
