@@ -189,7 +189,7 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], layers: list[Layer]) ->
         if _name(node) in REORDERING:
             made = _reordered(node.target, given, layers)
         elif _name(node) in LAYERS:
-            if _name(node) in PRODUCTS and not isinstance(given["mat2"], Tensor):
+            if _name(node) == "bmm" or (_name(node) == "mm" and isinstance(given["mat2"], Value)):
                 given |= {name: _value(given[name], layers) for name in ("self", "mat2")}
             made = [LAYERS[_name(node)](_name(node), given, tuple(_example(node).shape))]
         else:
@@ -295,12 +295,9 @@ def _linear(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     return Layer("linear", "linear", (_of(given, reach),), shape, {}, weights)
 
 
-PRODUCTS = ("mm", "bmm")
-
-
 def _matrix(name: str, a: dict[str, Any], shape: tuple[int, ...]) -> Layer:
     """A product of two matrices, or of many pairs, or with weights: `x @ weight + bias`."""
-    if name in PRODUCTS and isinstance(a["mat2"], Value):
+    if name != "addmm" and isinstance(a["mat2"], Value):
         *many, rows, columns = range(len(shape))
         one = [*map(Range, many), Range(rows), None]
         other = [*map(Range, many), None, Range(columns)]

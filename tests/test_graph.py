@@ -10,7 +10,7 @@ from mnist.graph import export, layers_of
 from mnist.page import write_page
 from model import Net
 from tests.browser import in_javascript
-from tests.networks import NETWORKS, log_probabilities, shaken
+from tests.networks import NETWORKS, Gives, log_probabilities, shaken
 
 
 class Gaps(nn.Module):
@@ -40,7 +40,16 @@ class Gaps(nn.Module):
         return self.end(x).log_softmax(dim=1)
 
 
-MODELS = NETWORKS | {"the network of model.py": Net, "gaps": Gaps}
+def with_a_matrix_for_each_image():
+    matrix = torch.rand(1, 10, 10)
+    return Gives(lambda x: x[:, None].bmm(matrix.expand(len(x), -1, -1))[:, 0].log_softmax(1))
+
+
+MODELS = NETWORKS | {
+    "the network of model.py": Net,
+    "gaps": Gaps,
+    "a matrix for each image": with_a_matrix_for_each_image,
+}
 
 
 class Counts(nn.Module):
