@@ -48,15 +48,10 @@ def images(digits):
 
 @pytest.fixture
 def small_mnist(digits, tmp_path, monkeypatch):
-    """A copy of the small data folder whose files count as the whole MNIST.
+    """A copy of the small data folder whose files count as the whole MNIST."""
+    from tests.digits import stand_in
 
-    The tests, which train on it, do not count as the code of a run.
-    """
-    from mnist import code, dataset
-    from tests.digits import md5_sums
-
-    monkeypatch.setattr(dataset, "MD5", md5_sums(digits / "MNIST" / "raw"))
-    monkeypatch.setattr(code, "collect", lambda settings: {code.LINES: ""})
+    stand_in(monkeypatch, digits)
     return Path(shutil.copytree(digits, tmp_path / "data"))
 
 

@@ -1,7 +1,11 @@
 """Small stand-ins for MNIST, written as real IDX files, and runs of training on them."""
 
 import hashlib
+import itertools
+import multiprocessing
 import struct
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +13,7 @@ import torch
 from torchvision import transforms
 
 import utils
-from mnist import dataset
+from mnist import code, dataset
 from mnist.run import Run
 from model import Net
 
@@ -40,6 +44,35 @@ def write_digits(raw: Path) -> None:
 
 def md5_sums(raw: Path) -> dict[str, str]:
     return {name: hashlib.md5((raw / name).read_bytes()).hexdigest() for name in dataset.MD5}
+
+
+def stand_in(patch, data_dir: Path) -> None:
+    """Have the files of a folder count as the whole MNIST.
+
+    The tests, which train on it, do not count as the code of a run, nor do pytest's arguments.
+    """
+    patch.setattr(dataset, "MD5", md5_sums(data_dir / "MNIST" / "raw"))
+    patch.setattr(code, "collect", lambda settings: {code.LINES: ""})
+    patch.setattr(sys, "argv", sys.argv[:1])
+
+
+def kill_once_there(file: Path, work, *arguments) -> None:
+    """Call a function of a module in a process of its own, killed as soon as a file is there.
+
+    It is started anew, not forked: a fork of a process in which torch has threads may wait for
+    ever. So it has none of the stand-ins of a test.
+    """
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    deadline = time.monotonic() + 300
+    try:
+        while not file.exists():
+            assert process.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.join()
 
 
 class TrainingRun:
@@ -74,17 +107,39 @@ class TrainingRun:
             self.optimizer, settings["epochs"] * len(self.train_loader)
         )
 
-    def fit(self):
-        """Train as the notebook's loop does; gives the history."""
-        parts = (self.model, self.optimizer, self.scheduler, self.train_loader, self.test_loader)
-        with Run(self.settings, *parts) as run:
+    def before_step(self, epoch, step, action):
+        """Have something done in the middle of an epoch, before a step counted from 0."""
+        place, steps = (epoch - 1) * len(self.train_loader) + step, itertools.count()
+
+        def act(*_):
+            if next(steps) == place:
+                action()
+
+        self.optimizer.register_step_pre_hook(act)
+
+    def begin(self, **more):
+        """Begin the run, or take it up."""
+        loaders = self.train_loader, self.test_loader
+        return Run(self.settings, self.model, self.optimizer, self.scheduler, *loaders, **more)
+
+    def fit(self, at_the_end=None):
+        """Train as the notebook's loop does; gives the history.
+
+        Args:
+            at_the_end: what a loop of another kind does after an epoch, given its number and
+                what the test gave, in place of the schedule's step after each batch; true ends it.
+        """
+        with self.begin() as run:
             self.folder = run.folder
-            for _ in run.epochs():
+            for epoch in run.epochs():
                 trained = utils.train(
-                    self.model, CPU, self.train_loader, self.optimizer, self.scheduler,
-                    run.bar, run.precision, clip=2.0,
+                    self.model, CPU, self.train_loader, self.optimizer,
+                    None if at_the_end else self.scheduler, run.bar, run.precision, clip=2.0,
                 )  # fmt: skip
-                run.record(trained, utils.test(self.model, CPU, self.test_loader))
+                tested = utils.test(self.model, CPU, self.test_loader)
+                run.record(trained, tested)
+                if at_the_end and at_the_end(epoch, tested):
+                    break
         return run.history
 
     def weights(self):
