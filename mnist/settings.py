@@ -3,9 +3,8 @@
 import ast
 import difflib
 import math
-import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from os.path import expanduser, isfile
 from pathlib import Path
 from typing import Any
@@ -70,8 +69,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     for cell in values.get("In", [])[-2:-1]:
         if cell.startswith("# Parameters\n"):  # as papermill begins the cell that it puts in
-            assigned = (node for node in ast.parse(cell).body if isinstance(node, ast.Assign))
-            _refuse_unknown(node.targets[0].id for node in assigned)
+            for node in ast.parse(cell).body:
+                if isinstance(node, ast.Assign) and (unknown := node.targets[0].id) not in _RULES:
+                    raise SettingsError(f"there is no setting {unknown}: {_advice(unknown)}")
     for name, (kind, wanted, fits) in _RULES.items():
         if name not in values:
             raise SettingsError(f"{name} is not set: it must be {wanted}")
@@ -92,14 +92,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _refuse_unknown(names: Iterable[str]) -> None:
-    for name in names:
-        if name not in _RULES:
-            # Of a short form such as "lr", the setting with these initials is the nearest.
-            initials = {
-                "".join(re.findall(r"(?:^|_)(.)", name)): name for name in _RULES if "_" in name
-            }
-            (near,) = difflib.get_close_matches(name, [*_RULES, *initials], 1) or [""]
-            near = initials.get(near, near)
-            advice = f"did you mean {near}?" if near else f"there are {', '.join(_RULES)}"
-            raise SettingsError(f"there is no setting {name}: {advice}")
+def _advice(unknown: str) -> str:
+    """Name the nearest setting; of a short form such as "lr", the one with these initials."""
+    names = {name: name for name in _RULES}
+    names |= {"".join(word[0] for word in name.split("_")): name for name in _RULES if "_" in name}
+    nearest = difflib.get_close_matches(unknown, names, 1)
+    return f"did you mean {names[nearest[0]]}?" if nearest else f"there are {', '.join(_RULES)}"
