@@ -5,7 +5,7 @@ import logging
 import sys
 import time
 from collections import deque
-from functools import partial
+from functools import partial, reduce
 from types import SimpleNamespace
 
 import numpy as np
@@ -93,11 +93,6 @@ def test_what_changes_something_that_training_uses_counts(line, before):
     assert len(added) == 1
 
 
-def test_a_line_that_is_changed_in_place_later_counts_too():
-    cells = [*NOTEBOOK[:4], "strength *= 2", *NOTEBOOK[4:]]
-    assert "strength = 0.5" in lines(cells)
-
-
 def test_values_of_settings_are_left_to_the_settings_until_they_are_checked():
     assert not [line for line in lines(NOTEBOOK) if line.startswith(("epochs", "rate"))]
     assert "rate = 0.2" in lines(with_line("rate = 0.2", 6))
@@ -105,9 +100,8 @@ def test_values_of_settings_are_left_to_the_settings_until_they_are_checked():
 
 
 def test_lines_that_lead_to_training_through_others_count_and_imports_of_them():
-    assert lines(NOTEBOOK)[2] == "from nets import Net"
-    assert NOTEBOOK[2] in lines(NOTEBOOK)
-    assert "strength = 0.5" in lines(NOTEBOOK)
+    found = lines(with_line("strength *= 2", 4))
+    assert {"from nets import Net", NOTEBOOK[2], "strength = 0.5", "strength *= 2"} <= {*found}
 
 
 def test_running_all_cells_again_is_no_change():
@@ -125,19 +119,21 @@ def test_running_all_cells_again_is_no_change():
 def test_what_prints_in_the_last_cell_does_not_count():
     last = f"import time\nprint(time.time())\n{NOTEBOOK[-1]}\nprint('done')"
     assert lines([*NOTEBOOK[:-1], last]) == lines(NOTEBOOK)
-    called = [*NOTEBOOK[:-1], "def fit():\n    for epoch in Run(model).epochs(): ...", "fit()"]
-    assert lines(called)[-2:] == [
-        "def fit():\n    for epoch in Run(model).epochs():\n        ...",
-        "fit()",
-    ]
+
+
+def test_a_loop_in_a_function_counts_with_its_call():
+    cells = [*NOTEBOOK[:-1], "def fit():\n    for epoch in Run(model).epochs(): ...", "fit()"]
+    *_, function, call = lines(cells)
+    assert function.startswith("def fit():")
+    assert call == "fit()"
 
 
 def test_the_last_version_of_a_cell_counts():
     edited = [*NOTEBOOK[:3], "strength = 0.7", *NOTEBOOK[4:]]
     assert lines(NOTEBOOK + edited) == lines(edited)
-    late = [*NOTEBOOK[:6], "strength = 0.7", NOTEBOOK[6]]  # which the function reads when called
-    assert "strength = 0.7" in lines(late)
-    assert "strength = 0.5" not in lines(late)
+    late = lines(with_line("strength = 0.7", 6))  # which the function reads when it is called
+    assert "strength = 0.7" in late
+    assert "strength = 0.5" not in late
 
 
 def test_names_that_the_last_cell_sets_itself_are_not_sought_before_it():
@@ -147,32 +143,27 @@ def test_names_that_the_last_cell_sets_itself_are_not_sought_before_it():
     assert lines(["total = 0", *used_first]) == ["total = 0", *lines(used_first)]
 
 
+FILES = {
+    "nets/__init__.py": "from nets.small import Net\n",
+    "nets/small.py": "from . import blocks\n\n\nclass Net: ...\n",
+    "nets/blocks.py": "SIZE = 3\n",
+    "plain/deep.py": "SIZE = 3\n",
+}
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder that stands for the project, whose notebook has the cells above."""
-    files = {
-        "nets/__init__.py": "from nets.small import Net\n",
-        "nets/small.py": "from . import blocks\n\n\nclass Net: ...\n",
-        "nets/blocks.py": "SIZE = 3\n",
-        "unused.py": "",
-        "train.py": "import nets\nprint('begin')\nfor epoch in Run(nets.Net()).epochs(): ...\n",
-        "plain/deep.py": "SIZE = 3\n",
-        "latin.py": "# -*- coding: latin-1 -*-\nNAME = 'a'\n",
-    }
-    for name, text in files.items():
+    for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     monkeypatch.setattr(code, "ROOT", tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    history = SimpleNamespace(input_hist_raw=NOTEBOOK)
-    shell = SimpleNamespace(history_manager=history)
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=NOTEBOOK))
     monkeypatch.setattr(code, "_SCRIPT", "")
     monkeypatch.setattr(code, "get_ipython", lambda: shell)
     yield tmp_path
     code.forget_imports()
-
-
-OWN = {"nets/__init__.py", "nets/small.py", "nets/blocks.py"}
 
 
 def test_a_folder_of_a_package_that_failed_to_import_is_passed_over(tmp_path, monkeypatch):
@@ -185,33 +176,32 @@ def test_a_folder_of_a_package_that_failed_to_import_is_passed_over(tmp_path, mo
     assert inner not in code.own_modules()
 
 
-def test_the_project_s_files_that_were_imported_count(project):
-    import nets  # noqa: F401
-
-    found = code.collect(SETTINGS)
-    assert set(found) == {code.LINES, *OWN}
-    assert all(found[name] == (project / name).read_text() for name in OWN)
-    assert found[code.LINES].splitlines() == "\n".join(lines(NOTEBOOK)).splitlines()
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        ("", "\n".join(lines(NOTEBOOK))),
+        (
+            "import nets\nprint('begin')\nfor epoch in Run(nets.Net()).epochs(): ...\n",
+            "import nets\nfor epoch in Run(nets.Net()).epochs():\n    ...",
+        ),
+    ],
+    ids=["a notebook", "a script"],
+)
+def test_the_project_s_files_that_were_imported_count(script, kept, project, monkeypatch):
+    monkeypatch.setattr(code, "_SCRIPT", script)
+    importlib.import_module("nets")
+    own = {name: text for name, text in FILES.items() if name.startswith("nets/")}
+    assert code.collect(SETTINGS) == {code.LINES: f"{kept}\n", **own}
 
 
 @pytest.mark.parametrize(
     ("prefix", "own"), [(".", True), ("..", True), ("nets", False), ("elsewhere", True)]
 )
 def test_environments_around_and_within_the_project(prefix, own, project, monkeypatch):
-    import nets  # noqa: F401
-
+    importlib.import_module("nets")
     with monkeypatch.context() as patch:
         patch.setattr(sys, "prefix", str((project / prefix).resolve()))
         assert ("nets/small.py" in code.collect(SETTINGS)) is own
-
-
-def test_a_script_counts_as_a_whole(project, monkeypatch):
-    monkeypatch.setattr(code, "_SCRIPT", (project / "train.py").read_text())
-    import nets  # noqa: F401
-
-    found = code.collect(SETTINGS)
-    assert set(found) == {code.LINES, *OWN}
-    assert found[code.LINES] == "import nets\nfor epoch in Run(nets.Net()).epochs():\n    ...\n"
 
 
 def test_edited_files_are_read_anew_in_packages_of_either_kind(project):
@@ -241,17 +231,12 @@ def test_an_edit_counts_once_it_is_imported(when, project):
 
 def test_files_of_other_encodings_are_read(project):
     (project / "latin.py").write_bytes("# -*- coding: latin-1 -*-\nNAME = 'ä'\n".encode("latin-1"))
-    (project / "unused.py").write_bytes("NAME = 3\n".encode("utf-8-sig"))
-    import latin
-    import unused  # noqa: F401
-
+    (project / "marked.py").write_bytes("NAME = 3\n".encode("utf-8-sig"))
+    importlib.import_module("latin")
+    importlib.import_module("marked")
     found = code.collect(SETTINGS)
-    assert latin.NAME in found["latin.py"]
-    assert found["unused.py"] == "NAME = 3\n"
-
-
-def test_code_that_this_python_does_not_know_is_compared_as_it_is():
-    assert code.differences({"model.py": "a b\nc"}, {"model.py": "a b\nd"}) == ["model.py: 1 line"]
+    assert "ä" in found["latin.py"]
+    assert found["marked.py"] == "NAME = 3\n"
 
 
 # --- The network, its optimizer and the images --------------------------------------------
@@ -282,6 +267,11 @@ class Shift:
         self.amount = amount
 
 
+def changed(before, after):
+    """What differs, random numbers aside."""
+    return [name for name in before if before[name] != after[name] and "random" not in name]
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -295,37 +285,19 @@ class Shift:
         (lambda model, data, _: setattr(model[0], "sigma", 0.5), "the network"),
         (lambda model, data, _: model[0].register_forward_hook(print), "the network"),
         (lambda model, data, _: model[0].register_forward_pre_hook(print), "the network"),
-        (lambda model, data, _: model[0].weight.data.mul_(2), "the starting weights"),
-        (lambda model, data, _: model.apply(halve), "the starting weights"),
         (lambda model, data, _: model.register_buffer("mask", torch.ones(2)), "the network"),
         (lambda model, data, _: setattr(model, "act", torch.relu), "the network"),
+        (lambda model, data, _: model[0].weight.data.mul_(2), "the starting weights"),
+        (lambda *parts: parts[2].param_groups[0].update(momentum=0.5), "the optimizer"),
     ],
 )
 def test_whatever_changes_what_training_begins_with_is_noticed(change, named):
     assert changed(built(), built(change)) == [named]
 
 
-def test_an_optimizer_changed_by_another_name_is_noticed():
-    def change(model, data, optimizer):
-        for group in optimizer.param_groups:
-            group["momentum"] = 0.5
-
-    assert changed(built(), built(change)) == ["the optimizer"]
-
-
 def test_schedules_and_batches_are_compared():
     assert changed(built(), built(step=2)) == ["the schedule"]
     assert changed(built(), built(batch_size=4)) == ["the training data"]
-
-
-def changed(before, after):
-    """What differs, random numbers aside."""
-    return [it for it in before if before[it] != after[it] and it != "the random numbers"]
-
-
-def halve(layer):
-    if hasattr(layer, "weight"):
-        layer.weight.data.div_(2)
 
 
 @pytest.mark.parametrize(
@@ -356,17 +328,17 @@ def test_values_are_described_by_their_content(one, other):
 
 
 def test_random_numbers_and_modes_are_no_difference():
-    def draw(model, data, optimizer):
+    def look(model, data, optimizer):
         torch.rand(3)
         model.eval()
 
-    assert changed(built(draw), built()) == []
+    assert changed(built(look), built()) == []
 
 
 def test_what_holds_itself_is_described():
-    it = Shift(1)
-    it.amount = it
-    assert built(transform=it) != built(transform=Shift(1))
+    ring = Shift(1)
+    ring.amount = ring
+    assert built(transform=ring) != built(transform=Shift(1))
 
 
 class Getter(dict):
@@ -374,33 +346,19 @@ class Getter(dict):
 
 
 @pytest.mark.parametrize(
-    "make",
-    [lambda: logging.getLogger("a.b"), lambda: Getter(a=1), lambda: nested(30), lambda: deep(900)],
+    "held",
+    [
+        logging.getLogger("a.b"),
+        Getter(a=1),
+        reduce(lambda inner, _: [inner, inner], range(30), 1),  # written out, 2 to the 30 numbers
+        reduce(lambda inner, _: Shift(inner), range(900), 1),
+        [(torch.full((28, 28), float(k)), k) for k in range(6000)],
+    ],
+    ids=["logger", "answers to any name", "shared", "deep", "long"],
 )
-def test_whatever_a_data_set_holds_is_described_in_no_time(make):
+def test_whatever_a_data_set_holds_is_described_in_no_time(held):
     began = time.perf_counter()
-    assert built(transform=Shift(make())) == built(transform=Shift(make()))
-    assert time.perf_counter() - began < 5
-
-
-def nested(depth):
-    """Lists whose parts are shared: written out, there would be two to the power of depth."""
-    it = [1]
-    for _ in range(depth):
-        it = [it, it]
-    return it
-
-
-def deep(depth):
-    it = Shift(1)
-    for _ in range(depth):
-        it = Shift(it)
-    return it
-
-
-def test_long_lists_are_described_in_no_time():
-    began = time.perf_counter()
-    built(transform=Shift([(torch.full((28, 28), float(k)), k) for k in range(6000)]))
+    assert built(transform=Shift(held)) == built(transform=Shift(held))
     assert time.perf_counter() - began < 5
 
 
@@ -426,6 +384,10 @@ FILE = 'import torch\n\n\ndef half(x):\n    """Give a half."""\n    return x / 2
 )
 def test_comments_docstrings_and_formatting_are_no_difference(changed, named):
     assert code.differences({"model.py": FILE}, {"model.py": changed}) == named
+
+
+def test_code_that_this_python_does_not_know_is_compared_as_it_is():
+    assert code.differences({"model.py": "a b\nc"}, {"model.py": "a b\nd"}) == ["model.py: 1 line"]
 
 
 def test_changed_lines_are_named_by_what_they_set():

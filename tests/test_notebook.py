@@ -1,8 +1,10 @@
 """S6.ipynb, run end to end on small data, and as it is committed."""
 
 import json
+import os
 import re
 import shutil
+from contextlib import contextmanager
 
 import nbformat
 import papermill
@@ -17,8 +19,14 @@ from tests.digits import ROOT, md5_sums
 
 
 @pytest.fixture
-def run_notebook(digits, tmp_path, monkeypatch):
-    """Run a copy of the notebook on the small data, whose checksums an added cell sets."""
+def runs(tmp_path):
+    """The folder of the test's runs."""
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def run_notebook(digits, tmp_path, runs, monkeypatch):
+    """Run a copy of the notebook on the small data, whose checksums an added line sets."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
     def run(kernel=None, edit=lambda cells: None, folder=ROOT, **parameters):
@@ -27,26 +35,30 @@ def run_notebook(digits, tmp_path, monkeypatch):
         cells["net"].source += f"\nutils.dataset.MD5 = {md5_sums(digits / 'MNIST' / 'raw')}"
         edit(cells)
         nbformat.write(notebook, tmp_path / "in.ipynb")
-        settings = {"epochs": 1, "batch_size": 60, "data_dir": str(digits), **parameters}
+        settings = {"epochs": 1, "batch_size": 60, "data_dir": str(digits), "output_dir": str(runs)}
         executed = papermill.execute_notebook(
-            tmp_path / "in.ipynb",
-            tmp_path / "out.ipynb",
-            parameters=settings,
-            cwd=folder,
-            progress_bar=False,
-            km=kernel,
-        )
+            tmp_path / "in.ipynb", tmp_path / "out.ipynb", parameters=settings | parameters,
+            cwd=folder, progress_bar=False, km=kernel, execution_timeout=300,
+        )  # fmt: skip
         return printed(executed)
 
     return run
 
 
-@pytest.fixture(scope="module")
-def kernel():
+@contextmanager
+def running_kernel():
     """One kernel for several runs, as of a reader who runs all cells once more."""
     manager = AsyncKernelManager()
-    yield manager
-    run_sync(manager.shutdown_kernel)(now=True)
+    try:
+        yield manager
+    finally:
+        run_sync(manager.shutdown_kernel)(now=True)
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    with running_kernel() as manager:
+        yield manager
 
 
 def printed(notebook):
@@ -59,31 +71,19 @@ def printed(notebook):
     )
 
 
-def test_notebook_runs_end_to_end(run_notebook, kernel, tmp_path):
-    output_dir = tmp_path / "run"
-    text = run_notebook(kernel, output_dir=str(output_dir), epochs=2)
+def test_notebook_runs_end_to_end(run_notebook, kernel, runs):
+    text = run_notebook(kernel, epochs=2)
     assert "Not in Colab: nothing to mount and nothing to install." in text
     assert "Total params: 17,466" in text
     assert "could not be made" not in text
-    assert sorted(file.name for file in (output_dir / "1").iterdir()) == [
-        ".lock",
-        "Draw_a_Digit.html",
-        "Test_inference_result_b60.png",
-        "checkpoint.pt",
-        "code",
-        "confusion_matrix.png",
-        "curves.png",
-        "history.csv",
-        "mistakes.png",
-        "net.pt",
-        "own_image.png",
-        "settings.json",
-        "train_data_sample.png",
-    ]
-    assert sorted(file.name for file in output_dir.iterdir()) == ["1", "runs.png"]
-    code = sorted(file.name for file in (output_dir / "1" / "code").iterdir())
-    assert code == ["model.py", "notebook or script.py", "utils.py"]
-    assert [row.epoch for row in read_history(output_dir / "1" / "history.csv")] == [1, 2]
+    assert {*os.listdir(runs / "1")} == {
+        ".lock", "code", "settings.json", "history.csv", "checkpoint.pt", "net.pt",
+        "train_data_sample.png", "Test_inference_result_b60.png", "curves.png",
+        "confusion_matrix.png", "mistakes.png", "own_image.png", "Draw_a_Digit.html",
+    }  # fmt: skip
+    assert {*os.listdir(runs / "1" / "code")} == {"model.py", "notebook or script.py", "utils.py"}
+    assert {*os.listdir(runs)} == {"1", "runs.png"}
+    assert [row.epoch for row in read_history(runs / "1" / "history.csv")] == [1, 2]
 
 
 def without_pictures(cells):
@@ -93,13 +93,11 @@ def without_pictures(cells):
     cells["draw-own-image"].source = cells["shapes"].source = ""
 
 
-def test_notebook_may_start_from_the_trained_weights(run_notebook, kernel, tmp_path):
-    output_dir = tmp_path / "run"
+def test_notebook_may_start_from_the_trained_weights(run_notebook, kernel, runs):
     weights = str(ROOT / "results" / "net.pt")
-    text = run_notebook(kernel, edit=without_pictures, output_dir=str(output_dir), weights=weights)
-    assert f"{weights}: " in text
-    assert not (output_dir / "1" / "history.csv").exists()
-    assert (output_dir / "1" / "confusion_matrix.png").exists()
+    assert f"{weights}: " in run_notebook(kernel, edit=without_pictures, weights=weights)
+    assert not (runs / "1" / "history.csv").exists()
+    assert (runs / "1" / "confusion_matrix.png").exists()
 
 
 def changing(name, old, new):
@@ -113,23 +111,21 @@ def changing(name, old, new):
     return edit
 
 
-def test_what_is_changed_begins_a_run_and_what_only_looks_does_not(run_notebook, kernel, tmp_path):
+def test_what_is_changed_begins_a_run_and_what_only_looks_does_not(run_notebook, kernel, runs):
     """In one kernel, as of a reader who edits a cell and runs all of them once more."""
 
     def run(edit, **settings):
-        text = run_notebook(kernel, edit=edit, output_dir=str(tmp_path / "runs"), **settings)
+        text = run_notebook(kernel, edit=edit, **settings)
         return next(line for line in text.splitlines() if line.startswith("run "))
 
-    first = run(without_pictures)
-    assert first == f"run 1, in {tmp_path / 'runs' / '1'}"
+    assert run(without_pictures) == f"run 1, in {runs / '1'}"
     look = "image, label = train_data[0]\nprint(label, image.mean())\nprint("
     assert "run 1, in" in run(changing("data", "print(", look))
     assert "run 1, in" in run(changing("training", "optimizer =", "# SGD\noptimizer ="))
     plain = changing("transforms", "utils.RandomAffine(rotation, scale, shear, shift),", "")
     assert run(plain).endswith("runs/2: train_transform")
-    loss = changing(
-        "training", "        run.record", "        trained = trained\n        run.record"
-    )
+    record = "        run.record"
+    loss = changing("training", record, f"        trained = trained\n{record}")
     assert run(loss).endswith("runs/3: train_transform, the training loop")
     assert "run 2, in" in run(plain)
     assert run(plain, seed=2).endswith("runs/4: seed 1 → 2, train_transform, the training loop")
@@ -142,20 +138,16 @@ def test_what_is_changed_begins_a_run_and_what_only_looks_does_not(run_notebook,
     ("parameters", "message"),
     [
         ({"batch_size": "many"}, "batch_size must be a whole number, 1 or more, not 'many'"),
-        ({"weight": "x"}, "there is no setting weight: did you mean weights?"),
         ({"lr": 0.01}, "there is no setting lr: did you mean learning_rate?"),
     ],
 )
 def test_a_bad_setting_ends_in_one_line_before_any_training(
-    parameters, message, run_notebook, kernel, tmp_path
+    parameters, message, run_notebook, kernel, runs
 ):
-    output_dir = tmp_path / "run"
     with pytest.raises(PapermillExecutionError) as error:
-        run_notebook(kernel, output_dir=str(output_dir), **parameters)
-    assert error.value.ename == "SettingsError"
-    assert error.value.evalue == message
-    assert error.value.traceback == [f"SettingsError: {error.value.evalue}"]
-    assert not output_dir.exists()
+        run_notebook(kernel, **parameters)
+    assert error.value.traceback == [f"SettingsError: {message}"]
+    assert not runs.exists()
 
 
 def test_a_notebook_started_elsewhere_says_what_to_do(run_notebook, tmp_path):
@@ -193,31 +185,21 @@ class Head(nn.Linear):
 """
 
 
-def test_a_network_of_one_s_own_in_two_files_is_read_anew_when_edited(
-    run_notebook, project, tmp_path
-):
+def test_a_network_of_one_s_own_in_two_files_is_read_anew_when_edited(run_notebook, project, runs):
     (project / "blocks.py").write_text(BLOCKS)
     (project / "model.py").write_text(
         "from blocks import Head\n\n\ndef Net():\n    return Head(784, 10)\n"
     )
-    manager = AsyncKernelManager()
-
-    def run():
-        text = run_notebook(
-            manager, edit=changing("model", "dropout=dropout", ""), folder=project,
-            output_dir=str(tmp_path / "runs"),
-        )  # fmt: skip
-        return text
-
-    first = run()
+    edit = changing("model", "dropout=dropout", "")
+    with running_kernel() as kernel:
+        first = run_notebook(kernel, edit=edit, folder=project)
+        (project / "blocks.py").write_text(BLOCKS.replace("x.flatten(1)", "2 * x.flatten(1)"))
+        second = run_notebook(kernel, edit=edit, folder=project)
     assert "7,850 parameters" in first
     assert "run 1, in" in first
-    (project / "blocks.py").write_text(BLOCKS.replace("x.flatten(1)", "2 * x.flatten(1)"))
-    second = run()
     assert re.search(r"run 2, in .*: blocks.py: 1 line\n", second)
-    losses = [read_history(tmp_path / "runs" / name / "history.csv") for name in ("1", "2")]
-    assert losses[0][0].train_loss != losses[1][0].train_loss
-    run_sync(manager.shutdown_kernel)(now=True)
+    (before,), (after,) = (read_history(runs / name / "history.csv") for name in ("1", "2"))
+    assert before.train_loss != after.train_loss
 
 
 COLAB = {  # what stands in for it: where Drive is mounted and what pip is asked for is printed
@@ -245,27 +227,19 @@ def run_in_colab(run_notebook, project, tmp_path, monkeypatch):
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
         content = tmp_path / "content"  # where a session starts; lost with it
         content.mkdir()
-        text = run_notebook(
-            edit=on_drive,
-            folder=content,
-            **settings,
-        )
+        text = run_notebook(edit=on_drive, folder=content, **settings)
         assert not list(content.iterdir())
         return text
 
-    run.output_dir = project / "runs" / "mnist"
     return run
 
 
-def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(
-    run_notebook, kernel, run_in_colab
-):
-    """The kernel dies while it saves its second epoch, so this test is the last to use it."""
-    dying = """import os
+DYING = """
+import os
 
 import mnist.run
 
-save, saved = mnist.run.save_history, []
+save = mnist.run.save_history
 
 
 def save_or_die(history, path):
@@ -277,23 +251,25 @@ def save_or_die(history, path):
 mnist.run.save_history = save_or_die
 """
 
+
+def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(
+    run_notebook, kernel, run_in_colab, project
+):
+    """The kernel dies while it saves its second epoch, so this test is the last to use it."""
+    runs = project / "runs" / "mnist"
+
     def die(cells):
         without_pictures(cells)
-        cells["check"].source += f"\n{dying}"
+        cells["check"].source += DYING
 
     with pytest.raises(DeadKernelError):
-        run_notebook(
-            kernel,
-            edit=die,
-            output_dir=str(run_in_colab.output_dir),
-            epochs=3,
-        )
-    assert len(read_history(run_in_colab.output_dir / "1" / "history.csv")) == 2
-    text = run_in_colab(epochs=3)
+        run_notebook(kernel, edit=die, output_dir=str(runs), epochs=3)
+    assert len(read_history(runs / "1" / "history.csv")) == 2
+    text = run_in_colab(epochs=3, output_dir="runs/mnist")
     assert "mounted at /content/drive" in text
     assert "pip install --quiet -r requirements.txt" in text
     assert "goes on: 2 of 3 epochs are done" in text
-    assert len(read_history(run_in_colab.output_dir / "1" / "history.csv")) == 3
+    assert len(read_history(runs / "1" / "history.csv")) == 3
 
 
 @pytest.fixture(scope="module")

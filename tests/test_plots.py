@@ -61,7 +61,7 @@ def test_the_test_log_holds_every_row():
 
 def test_the_test_log_shows_numbers_of_ones_own():
     more = [{}, {"f1": 0.98}, {"f1": 0.99, "worst digit": 97.0}]
-    history = [replace(row, more=it) for row, it in zip(HISTORY, more, strict=True)]
+    history = [replace(row, more=numbers) for row, numbers in zip(HISTORY, more, strict=True)]
     header, *rows = rows_of(plots.test_log(history))
     assert header[-2:] == ["f1", "worst digit"]
     assert [row[-2:] for row in rows] == [["", ""], ["0.9800", ""], ["0.9900", "97.0000"]]
@@ -93,7 +93,7 @@ def test_samples_are_the_images_three_times_with_their_labels(make, white, small
 def test_samples_are_augmented_anew_each_time(small_mnist):
     moved = Compose([utils.to_unit_range, utils.RandomAffine(7, 0.07, 0.1, 1.4)])
     pixels = pixels_of(plots.train_samples(batches(small_mnist, moved), columns=2))
-    assert len({it.tobytes() for it in pixels}) == len(pixels) == 6
+    assert len({image.tobytes() for image in pixels}) == len(pixels) == 6
 
 
 def test_samples_of_fewer_images_than_columns(small_mnist):
