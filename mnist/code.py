@@ -14,16 +14,7 @@ import logging
 import re
 import sys
 import tokenize
-from collections.abc import (
-    Callable,
-    Iterable,
-    Mapping,
-    MutableMapping,
-    MutableSequence,
-    MutableSet,
-    Sequence,
-    Set,
-)
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
@@ -81,14 +72,13 @@ def own_modules() -> list[ModuleType]:
 
 def _is_own(place: str) -> bool:
     path = Path(place).resolve()
+    if "site-packages" in path.parts or not path.is_relative_to(ROOT):
+        return False
     # An environment may lie within the project, or the project within an environment.
     environments = [
-        path for path in map(Path, {sys.prefix, sys.base_prefix}) if ROOT in path.parents
+        folder for folder in map(Path, (sys.prefix, sys.base_prefix)) if ROOT in folder.parents
     ]
-    if "site-packages" in path.parts or any(map(path.is_relative_to, environments)):
-        return False
-    tools = [(tool,) for tool in TOOLS]
-    return path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[:1] not in tools
+    return not any(map(path.is_relative_to, [*environments, *(ROOT / tool for tool in TOOLS)]))
 
 
 def forget_imports() -> None:
@@ -107,11 +97,12 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
         The text of each file by its path in the project, and of the notebook's or the script's
         lines under the name `LINES`.
     """
-    shell = get_ipython()
     if _SCRIPT:
         cells = [_SCRIPT]
+    elif shell := get_ipython():
+        cells = shell.history_manager.input_hist_raw
     else:
-        cells = shell.history_manager.input_hist_raw if shell else [_without_file()]
+        cells = [_without_file()]
     code = {LINES: "\n".join(relevant_lines(cells, settings)) + "\n"}
     for module in own_modules():
         file = vars(module).get("__file__") or ""
@@ -120,14 +111,6 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
                 _texts[file] = _read(Path(file))
             code[Path(file).resolve().relative_to(ROOT).as_posix()] = _texts[file]
     return code
-
-
-def _without_file() -> str:
-    """Stands for a script that was typed, or read from standard input."""
-    frame = sys._getframe()
-    while frame.f_back:
-        frame = frame.f_back
-    return f"digest = {_digest(_described(frame.f_code, {}))!r}"
 
 
 def _read(file: Path) -> str:
@@ -142,6 +125,19 @@ def _script() -> str:
 
 
 _SCRIPT = _script()  # as it is now: it may be edited while it runs
+
+
+def script_arguments() -> list[str]:
+    """What the script was started with; nothing in a notebook, whose kernel has arguments too."""
+    return sys.argv[1:] if hasattr(sys.modules["__main__"], "__file__") else []
+
+
+def _without_file() -> str:
+    """Stands for a script that was typed, or read from standard input."""
+    frame = sys._getframe()
+    while frame.f_back:
+        frame = frame.f_back
+    return f"digest = {_digest(_described(frame.f_code, {}))!r}"
 
 
 # --- The lines of a notebook that count ---------------------------------------------------
@@ -228,9 +224,10 @@ def needed(nodes: Sequence[ast.stmt], after: set[str]) -> set[str]:
     return after
 
 
-CHANGING = {"sort"}.union(*map(dir, (MutableSequence, MutableMapping, MutableSet))).difference(
-    *map(dir, (Sequence, Mapping, Set))
-)
+CHANGING = {  # methods of lists, dicts and sets
+    "__delitem__", "__setitem__", "add", "append", "clear", "discard", "extend", "insert", "pop",
+    "popitem", "remove", "reverse", "setdefault", "sort", "update",
+}  # fmt: skip
 
 
 class Effects(NamedTuple):
@@ -313,9 +310,10 @@ def objects(
         "the optimizer": [type(optimizer), *groups],
         "the schedule": [type(scheduler), schedule],
     }
-    for name, it in loaders.items():
-        sampling = [type(it.sampler), getattr(it.sampler, "batch_size", 0), it.drop_last]
-        found[name] = [it.dataset, len(it), it.batch_size, sampling, it.collate_fn]
+    for name, loader in loaders.items():
+        sampler, size = loader.sampler, loader.batch_size
+        sampling = [type(sampler), getattr(sampler, "batch_size", 0), loader.drop_last]
+        found[name] = [loader.dataset, len(loader), size, sampling, loader.collate_fn]
     return {name: _digest(_described(value, {})) for name, value in found.items()}
 
 
@@ -325,11 +323,16 @@ def _make(layer: nn.Module) -> list[Any]:
     What batch norm counts in training changes with every look at the network, and is left out.
     """
     held, plain = vars(layer), (bool, int, float, str, tuple, FunctionType, BuiltinFunctionType)
-    options = {name: it for name, it in held.items() if type(it) in plain and name != "training"}
-    hooks = [list(it.values()) for name, it in held.items() if name.endswith("_hooks")]
+    options = {
+        name: value for name, value in held.items() if type(value) in plain and name != "training"
+    }
+    hooks = [list(value.values()) for name, value in held.items() if name.endswith("_hooks")]
     buffers = {} if isinstance(layer, _NormBase) else dict(layer.named_buffers(recurse=False))
-    weights = layer.named_parameters(recurse=False)
-    return [options, hooks, buffers, [(name, *it.shape, it.requires_grad) for name, it in weights]]
+    weights = [
+        (name, *weight.shape, weight.requires_grad)
+        for name, weight in layer.named_parameters(recurse=False)
+    ]
+    return [options, hooks, buffers, weights]
 
 
 LONG = 100  # letters, from which a description is replaced by its digest
@@ -346,7 +349,7 @@ def _described(value: Any, known: dict[int, tuple[Any, str]]) -> str:
     if id(value) not in known:
         known[id(value)] = value, "itself"  # while it is being described
         try:
-            text = _content(value, lambda it: _described(it, known))
+            text = _content(value, lambda part: _described(part, known))
         except Exception:  # of objects of any kind, anything is raised
             text = f"a {type(value).__qualname__}"
         known[id(value)] = value, text if len(text) < LONG else _digest(text)
@@ -445,12 +448,7 @@ def bare(text: str) -> list[str]:
     """The lines of code without comments, docstrings and formatting; as they are if no Python."""
     try:
         tree = ast.parse(text)
-    except (
-        SyntaxError,
-        ValueError,
-        MemoryError,
-        RecursionError,
-    ):  # such as that of a newer version
+    except (SyntaxError, ValueError, MemoryError, RecursionError):  # such as of a newer version
         return text.splitlines()
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, *_DEFINES)) and ast.get_docstring(node) is not None:

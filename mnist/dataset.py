@@ -128,9 +128,8 @@ def _from_npm(folder: Path) -> Path:
 
 def _in_one_line(error: Exception) -> str:
     """Shorten an error to one line, with what a failed command wrote before it ended."""
-    output = getattr(error, "stderr", None) or b""
-    lines = output.decode(errors="replace").split("\n") if output else str(error).split("\n")
-    return " ".join(line.strip() for line in lines if line.strip())[:200]
+    output = getattr(error, "stderr", None)
+    return " ".join((output.decode(errors="replace") if output else str(error)).split())[:200]
 
 
 def read(data_dir: str | Path, train: bool) -> tuple[Tensor, Tensor]:

@@ -59,21 +59,14 @@ def save_history(history: list[Epoch], path: Path) -> None:
 
 def read_history(path: str | Path) -> list[Epoch]:
     """Read a history that `save_history` wrote."""
-    known = [field.name for field in fields(Epoch) if field.name != "more"]
+    columns = [field.name for field in fields(Epoch) if field.name != "more"]
+    history = []
     with open(path, newline="", encoding="utf-8") as file:
-        rows = [
-            {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(file)
-        ]
-    for row in rows:
-        row["epoch"] = int(row["epoch"])
-    return [
-        Epoch(
-            **{name: row[name] for name in known},
-            more={name: value for name, value in row.items() if name not in known},
-        )
-        for row in rows
-    ]
+        for row in csv.DictReader(file):
+            numbers = {name: float(value) for name, value in row.items() if value}
+            epoch, *others = [numbers.pop(name) for name in columns]
+            history.append(Epoch(int(epoch), *others, more=numbers))
+    return history
 
 
 # --- The runs of a folder -----------------------------------------------------------------
@@ -96,7 +89,11 @@ class StoredRun(NamedTuple):
         """
         names = sorted(self.settings.keys() | new.settings.keys())
         pairs = [(name, self.settings.get(name), new.settings.get(name)) for name in names]
-        changed = [f"{name} {_shown(old)} → {_shown(it)}" for name, old, it in pairs if old != it]
+        changed = [
+            f"{name} {_shown(before)} → {_shown(after)}"
+            for name, before, after in pairs
+            if before != after
+        ]
         changed += code.differences(self.code, new.code)
         objects = self.objects.keys() | new.objects.keys()
         other = {name for name in objects if self.objects.get(name) != new.objects.get(name)}

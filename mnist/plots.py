@@ -147,8 +147,8 @@ def own_image(photo: Image.Image, found: Found, digit: Tensor, probabilities: Te
     figure = Figure(figsize=(10, 3.4), layout="constrained")
     whole, seen, bars = figure.subplots(1, 3)
     whole.imshow(photo, cmap="gray", vmin=0, vmax=255)
-    left, top, right, bottom = found.box
-    box = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False)
+    x, y, x_end, y_end = found.box
+    box = Rectangle((x - 0.5, y - 0.5), x_end - x, y_end - y, fill=False)
     box.set(edgecolor=WRONG_COLOUR, linewidth=1.5)
     whole.add_patch(box)
     whole.set(title="your image, the digit framed", xticks=[], yticks=[])

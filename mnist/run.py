@@ -11,7 +11,6 @@ from dataclasses import fields
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -98,7 +97,7 @@ class Run:
         settings = {"precision": "auto", "resume": True, "weights": "", **settings}
         self.model, self.optimizer, self.test_loader = model, optimizer, test_loader
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, **more}
-        self.parts = {name: it for name, it in parts.items() if hasattr(it, "state_dict")}
+        self.parts = {name: part for name, part in parts.items() if hasattr(part, "state_dict")}
         for loader in (train_loader, test_loader):
             if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
                 raise UserError("a run needs a DataLoader over a data set that has a length")
@@ -130,8 +129,8 @@ class Run:
         if settings["weights"]:
             digest = hashlib.md5(Path(settings["weights"]).read_bytes()).hexdigest()
             deciding["weights"] = f"{settings['weights']} (md5 {digest[:8]})"
-        if "__file__" in vars(sys.modules["__main__"]) and sys.argv[1:]:
-            deciding["arguments"] = sys.argv[1:]
+        if arguments := code.script_arguments():
+            deciding["arguments"] = arguments
         if more := sorted(self.parts.keys() - {"model", "optimizer", "scheduler"}):
             deciding["parts"] = more
         deciding = as_kept(deciding)
@@ -148,8 +147,8 @@ class Run:
             self.lock.release()
         if self.total and self.model in _starts:
             raise UserError("this network has been trained already: run all cells from the top")
-        while not self._lock(_begin(output_dir, new)):
-            pass  # another process, started at the same time, has taken it up
+        self._lock(_next_folder(output_dir))
+        write_start(self.folder, new)
         changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
         print(f"run {self.folder.name}, in {self.folder}{changes}")
 
@@ -340,20 +339,15 @@ class Run:
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
         if self.bar is not None:
             self.bar.close()
         try:
-            return self._leave(kind, error)
+            return self._leave(error)
         finally:
             self.lock.release(force=True)
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None) -> bool:
+    def _leave(self, error: BaseException | None) -> bool:
         where = f"in epoch {self.epoch} of {self.total}"
         if error is None and self.within_epoch:  # the loop was left by `break`
             if len(self.history) < self.epoch and self.saved:
@@ -363,7 +357,7 @@ class Run:
             print(f"ended by the loop {where}")
         if isinstance(error, UserError) and self.within_epoch:
             done = f"completed epochs in {self.folder}: {self.saved}"
-            raise kind(f"epoch {self.epoch}: {error}; {done}") from None
+            raise type(error)(f"epoch {self.epoch}: {error}; {done}") from None
         if isinstance(error, KeyboardInterrupt) and not self.ended:
             if not self.saved:
                 raise UserError("stopped before the first epoch was saved") from None
@@ -375,29 +369,31 @@ class Run:
         return True
 
 
-def _begin(output_dir: Path, run: StoredRun) -> Path:
-    """Make the next folder, with what the run begins with already in it."""
-    prepared = output_dir / f".new-{time.time_ns()}"
-    write_start(prepared, run)
-    number = max(
-        (int(folder.name) for folder in output_dir.iterdir() if folder.name.isdecimal()), default=0
-    )
+def _next_folder(output_dir: Path) -> Path:
+    """Make the next folder; no other process takes it up before its `settings.json` is there."""
+    numbers = [int(folder.name) for folder in output_dir.glob("*") if folder.name.isdecimal()]
+    number = max(numbers, default=0)
     while True:
         number += 1
         folder = output_dir / str(number)
         try:
-            return prepared.rename(folder)
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue  # another process was faster
         except OSError as error:
-            if not folder.exists():  # else another process was faster
-                raise UserError(f"cannot make {folder}: {error.strerror}") from None
+            raise UserError(f"cannot make {folder}: {error.strerror}") from None
+        return folder
 
 
 def _as_bytes(content: dict[str, Any]) -> bytes:
     file = BytesIO()
-    # Such as a rate from np.interp; torch reads none of NumPy's types back safely.
-    numbers = tree_map(lambda it: it.item() if isinstance(it, np.generic) else it, content)
-    torch.save(numbers, file)
+    torch.save(tree_map(_plain, content), file)
     return file.getvalue()
+
+
+def _plain(value: Any) -> Any:
+    """Such as a rate from np.interp: torch reads none of NumPy's types back safely."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _random_state_kept() -> AbstractContextManager:

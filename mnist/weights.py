@@ -37,9 +37,9 @@ def read_weights(path: str | Path, wanted: Mapping[str, Tensor]) -> dict[str, Te
         *(f"{name} is missing" for name in wanted if name not in found),
         *(f"{name} belongs to no layer of it" for name in found if name not in wanted),
         *(
-            f"{name} has the shape {_shape(found[name])} in place of {_shape(it)}"
-            for name, it in wanted.items()
-            if name in found and _shape(found[name]) != _shape(it)
+            f"{name} has the shape {_shape(found[name])} in place of {_shape(weight)}"
+            for name, weight in wanted.items()
+            if name in found and _shape(found[name]) != _shape(weight)
         ),
     ]
     if differing:
@@ -56,7 +56,7 @@ def _state_dict(content: Any) -> dict[str, Any]:
     found = dict(content) if isinstance(content, Mapping) else {}
     for prefix in ("_orig_mod.", "module."):  # of torch.compile and nn.DataParallel
         if all(str(name).startswith(prefix) for name in found):
-            found = {name.removeprefix(prefix): it for name, it in found.items()}
+            found = {name.removeprefix(prefix): value for name, value in found.items()}
     return found
 
 
