@@ -155,7 +155,7 @@ def test_a_failure_is_told_in_one_line_and_nothing_is_written(
 def test_every_letter_is_printed_under_a_windows_code_page(words):
     command = [sys.executable, "-m", "backprop", *words]
     environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=300)
     assert done.returncode == (0 if words[1] == "w1" else 2)
     letter = "∂E/∂w1" if words[1] == "w1" else "η9"
     assert letter in (done.stdout + done.stderr).decode("utf-8")

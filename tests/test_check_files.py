@@ -238,7 +238,8 @@ def test_a_report_needs_no_code_page_and_nothing_heavy(folder):
     )
     command = [sys.executable, "-c", code, folder / "team" / "bob.xlsx"]
     environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    settings = {"capture_output": True, "check": True, "timeout": 300}
+    done = subprocess.run(command, cwd=ROOT, env=environment, **settings)
     assert told([done.stdout.decode()], "∂E/∂w3", "η")
     assert done.stdout.decode().splitlines()[-1] == "set()"
     assert done.stderr == b""
