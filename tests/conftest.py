@@ -13,12 +13,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib as mpl
 import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
-mpl.use("Agg")
 # The batches of the tests are too small for several threads, which wait for one another.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -194,11 +192,3 @@ def check_csv(check, tmp_path):
             return code, list(csv.DictReader(file))
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
