@@ -1,6 +1,5 @@
 """Runs: their folders, and what becomes of those that are cut off, stopped, spoilt or changed."""
 
-import errno
 import json
 import os
 import random
@@ -9,21 +8,22 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
 from filelock import FileLock
 from torch.optim import lr_scheduler
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
 
 import mnist.run
 import utils
-from common import UserError, write_whole
+from common import UserError
 from mnist import code, trial
 from mnist.__main__ import main
-from mnist.history import LOG_HEADER, read_history, read_runs, table
+from mnist.history import LOG_HEADER, log_line, read_history, read_runs, table
 from mnist.run import Run, load_weights, order_of
 from model import Net
 from tests.digits import CPU, ROOT, TrainingRun, kill_once_there, stand_in
@@ -87,48 +87,33 @@ def finished(trained, tmp_path):
 # --- Cut off, and taken up ----------------------------------------------------------------
 
 
-def test_a_run_that_was_killed_twice_ends_as_if_it_had_not_been(training, tmp_path):
-    whole = training("whole", epochs=3)
-    expected = without_seconds(whole.fit())
-    for epoch, step in ((2, 0), (2, 7)):  # the second one is the third of the whole run
-        kill(training(epochs=3), epoch, step)
-    resumed = training(epochs=3)
-    assert without_seconds(resumed.fit()) == expected
-    assert without_seconds(read_history(tmp_path / "runs" / "1" / "history.csv")) == expected
-    assert torch.equal(resumed.weights(), whole.weights())
-    assert len(read_runs(tmp_path / "runs")) == 1
-
-
 def train_apart(data_dir, folder):
     with pytest.MonkeyPatch.context() as patch:
         stand_in(patch, data_dir)
         TrainingRun(data_dir, folder, epochs=3).fit()
 
 
-def test_a_run_killed_with_9_ends_as_if_it_had_not_been(training, digits, tmp_path):
-    """A process of its own is killed in its second epoch, whatever it is just doing."""
+def test_a_run_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
+    training, digits, tmp_path, capsys
+):
+    """Killed with signal 9, whatever it is just doing, and again in the middle of an epoch."""
     folder = tmp_path / "runs"
-    kill_once_there(folder / "1" / "history.csv", train_apart, digits, folder)
+    history = folder / "1" / "history.csv"
+    kill_once_there(history, train_apart, digits, folder)
+    kill(training(epochs=3), 1, 7)
+    done = len(read_history(history))
+    capsys.readouterr()
     resumed = training(epochs=3)
-    history = without_seconds(resumed.fit())
-    assert resumed.folder.name == "1"
+    expected = without_seconds(resumed.fit())
+    first, second, _, *log = capsys.readouterr().out.splitlines()
+    assert first == "device: cpu, 1 threads, channels last"
+    assert second == f"run 1, in {folder / '1'}, goes on: {done} of 3 epochs are done"
+    assert log == [LOG_HEADER, *map(log_line, read_history(history))]
+    assert len(read_runs(folder)) == 1
     whole = training("whole", epochs=3)
-    assert without_seconds(whole.fit()) == history
+    assert without_seconds(whole.fit()) == expected
+    assert without_seconds(read_history(history)) == expected
     assert torch.equal(resumed.weights(), whole.weights())
-
-
-def test_resuming_says_so_and_shows_the_log(training, capsys):
-    kill(training(epochs=3), 3, 2)
-    lines = capsys.readouterr().out.splitlines()
-    run = training(epochs=3)
-    run.fit()
-    resumed = capsys.readouterr().out.splitlines()
-    assert resumed[0] == "device: cpu, 1 threads, channels last"
-    assert resumed[1] == f"run 1, in {run.folder}, goes on: 2 of 3 epochs are done"
-    log = lines.index(LOG_HEADER)
-    again = resumed.index(LOG_HEADER)
-    assert resumed[again : again + 3] == lines[log : log + 3]
-    assert len(resumed[again:]) == 4
 
 
 def test_a_finished_run_says_so_and_is_not_trained_again(training, finished, capsys):
@@ -269,7 +254,7 @@ def test_a_network_that_was_trained_is_not_trained_as_a_new_one(training, finish
 
 def test_further_parts_are_a_difference_and_no_damage(training, finished, capsys):
     run = training()
-    with run.begin(average=torch.optim.swa_utils.AveragedModel(run.model)):
+    with run.begin(average=AveragedModel(run.model)):
         pass
     printed = capsys.readouterr().out
     assert "damaged" not in printed
@@ -284,12 +269,10 @@ def test_loaders_without_a_length_are_named(training):
 
 
 def test_runs_that_begin_at_the_same_time_get_different_folders(finished, monkeypatch):
-    (run,) = read_runs(finished)
-    assert mnist.run._begin(finished, run) == finished / "2"
+    assert mnist.run._next_folder(finished) == finished / "2"
     # As if the other had begun after the look.
-    monkeypatch.setattr(type(finished), "iterdir", lambda path: iter([finished / "1"]))
-    assert mnist.run._begin(finished, run) == finished / "3"
-    assert sorted(os.listdir(finished)) == ["1", "2", "3"]
+    monkeypatch.setattr(type(finished), "glob", lambda path, _: iter([finished / "1"]))
+    assert mnist.run._next_folder(finished) == finished / "3"
 
 
 def test_a_run_that_another_process_trains_is_left_alone(training, finished, capsys):
@@ -312,12 +295,29 @@ def test_this_process_takes_a_folder_again_that_it_has_not_let_go_of(training):
 # --- Spoilt files -------------------------------------------------------------------------
 
 
+def without_groups(content):
+    """A checkpoint that does not fit, as is found out when the weights were put in already."""
+    state = torch.load(BytesIO(content), weights_only=True)
+    state["parts"]["optimizer"]["param_groups"] = []
+    file = BytesIO()
+    torch.save(state, file)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     "spoil",
-    [lambda b: b[:-300], lambda b: b"", lambda b: b"PK\x03\x04" + b[50:], lambda b: b"hello" * 99],
-    ids=["cut", "empty", "torn", "foreign"],
+    [
+        lambda content: content[:-300],
+        lambda content: b"",
+        lambda content: b"PK\x03\x04" + content[50:],
+        lambda content: b"hello" * 99,
+        without_groups,
+    ],
+    ids=["cut", "empty", "torn", "foreign", "not fitting"],
 )
-def test_a_spoilt_checkpoint_is_kept_and_a_new_run_begins(spoil, training, finished, capsys):
+def test_a_spoilt_checkpoint_is_kept_and_a_new_run_begins_like_the_first(
+    spoil, training, finished, capsys
+):
     path = finished / "1" / "checkpoint.pt"
     path.write_bytes(spoil(path.read_bytes()))
     before = contents(finished)
@@ -327,21 +327,6 @@ def test_a_spoilt_checkpoint_is_kept_and_a_new_run_begins(spoil, training, finis
     assert run.folder == finished / "2"
     assert before.items() <= contents(finished).items()
     assert_weights(run, finished / "1" / "net.pt")
-
-
-def test_a_checkpoint_that_does_not_fit_leaves_the_new_run_as_it_was_made(
-    training, finished, capsys
-):
-    path = finished / "1" / "checkpoint.pt"
-    state = torch.load(path, weights_only=True)
-    state["parts"]["optimizer"]["param_groups"] = []
-    torch.save(state, path)
-    run = training()
-    before = run.weights()
-    with run.begin() as new:
-        assert new.folder == finished / "2"
-    assert torch.equal(run.weights(), before)
-    assert "is damaged" in capsys.readouterr().out
 
 
 SPOILT = [
@@ -406,37 +391,21 @@ def test_a_loss_that_is_not_finite_stops_the_run(training):
     assert all(value.isfinite().all() for value in saved.values())
 
 
-def test_a_full_disk_leaves_the_last_checkpoint(training, monkeypatch):
-    run = training(epochs=3)
-    write, written = Path.write_bytes, []
-
-    def full_after_two_epochs(path, content):
-        written.append(path)
-        if len(written) == 2 + 7:  # code and settings; three files per epoch, the checkpoint first
-            raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, content)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_bytes", full_after_two_epochs)
-        with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: No space left on"):
-            run.fit()
-    files = [file.name for file in run.folder.iterdir() if file.is_file()]
-    assert sorted(files) == [".lock", "checkpoint.pt", "history.csv", "net.pt", "settings.json"]
-    assert len(training(epochs=3).fit()) == 3
-
-
-def test_a_file_size_limit_is_one_line_and_harmless(tmp_path):
+def test_a_full_disk_is_one_line_and_leaves_the_last_checkpoint(training, capsys):
     resource = pytest.importorskip("resource")
-    path = tmp_path / "net.pt"
-    write_whole(path, b"old")
+    run = training(epochs=3)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    limits = (30_000, hard)  # in bytes; the weights alone take more
+    run.before_step(3, 0, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limits))
     try:
-        with pytest.raises(UserError, match=r"cannot write .*net.pt: File too large"):
-            write_whole(path, bytes(5000))
+        with pytest.raises(UserError, match=r"cannot write .*checkpoint.pt: File too large"):
+            run.fit()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert contents(tmp_path) == {path: b"old"}
+    files = {"checkpoint.pt", "history.csv", "net.pt", "settings.json"}
+    assert {*os.listdir(run.folder)} == {".lock", "code", *files}
+    assert len(training(epochs=3).fit()) == 3
+    assert "goes on: 2 of 3 epochs are done" in capsys.readouterr().out
 
 
 # --- Weights from a file ------------------------------------------------------------------
@@ -521,36 +490,52 @@ def test_weights_that_cannot_be_used_are_named_in_one_line(content, named, tmp_p
 # --- Loops of other kinds -----------------------------------------------------------------
 
 
-SCHEDULES = {
-    "MultiStepLR": lambda optimizer: lr_scheduler.MultiStepLR(optimizer, [1, 2], 0.5),
-    "NumPy's numbers": lambda optimizer: lr_scheduler.LambdaLR(
-        optimizer, lambda epoch: np.interp(epoch, [0, 1, 2], [1, 0.5, 0.1])
+def scheduled(make):
+    """Have the schedule stepped at the end of the loop."""
+
+    def change(run):
+        run.scheduler = make(run.optimizer)
+        if isinstance(run.scheduler, lr_scheduler.ReduceLROnPlateau):
+            return lambda epoch, tested: run.scheduler.step(tested[0])
+        return lambda epoch, tested: run.scheduler and run.scheduler.step()
+
+    return change
+
+
+def plain_loader(make_generator):
+    """Have the notebook's images, each augmented alone, in a plain loader."""
+
+    def change(run):
+        run.train_loader = DataLoader(
+            run.train_loader.dataset, batch_size=50, shuffle=True, generator=make_generator()
+        )
+
+    return change
+
+
+CHANGES = {
+    "MultiStepLR": scheduled(lambda optimizer: lr_scheduler.MultiStepLR(optimizer, [1, 2], 0.5)),
+    "NumPy's numbers": scheduled(
+        lambda optimizer: lr_scheduler.LambdaLR(
+            optimizer, lambda epoch: np.interp(epoch, [0, 1, 2], [1, 0.5, 0.1])
+        )
     ),
-    "ReduceLROnPlateau": lr_scheduler.ReduceLROnPlateau,
-    "None": lambda optimizer: None,
+    "ReduceLROnPlateau": scheduled(lr_scheduler.ReduceLROnPlateau),
+    "no schedule": scheduled(lambda optimizer: None),
+    "a plain loader": plain_loader(lambda: None),
+    "a loader with a generator": plain_loader(lambda: torch.Generator().manual_seed(5)),
 }
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_a_schedule_that_is_stepped_at_the_end_of_the_loop_resumes_exactly(name, training):
-    def made(folder):
-        run = training(folder, epochs=3)
-        run.scheduler = SCHEDULES[name](run.optimizer)
-
-        def step(epoch, tested):
-            if name == "ReduceLROnPlateau":
-                run.scheduler.step(tested[0])
-            elif run.scheduler:
-                run.scheduler.step()
-
-        return run, step
-
-    whole, step = made("whole")
-    expected = without_seconds(whole.fit(step))
-    killed, step = made("killed")
-    kill(killed, 3, 3, step)
-    resumed, step = made("killed")
-    assert without_seconds(resumed.fit(step)) == expected
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_loop_of_another_kind_resumes_bit_for_bit(name, training):
+    whole = training("whole", epochs=3)
+    history = whole.fit(CHANGES[name](whole))
+    assert history[-1].train_loss < history[0].train_loss - 0.3
+    killed = training(epochs=3)
+    kill(killed, 3, 3, CHANGES[name](killed))
+    resumed = training(epochs=3)
+    assert without_seconds(resumed.fit(CHANGES[name](resumed))) == without_seconds(history)
     assert torch.equal(resumed.weights(), whole.weights())
 
 
@@ -611,30 +596,17 @@ def test_an_epoch_that_is_not_recorded_is_named(training):
             next(epochs)
 
 
-class Patience:
-    """Something that a loop of one's own counts."""
-
-    def __init__(self):
-        self.left = 5
-
-    def state_dict(self):
-        return {"left": self.left}
-
-    def load_state_dict(self, state):
-        self.left = state["left"]
-
-
 def test_what_a_loop_keeps_of_its_own_is_kept_with_the_run(training):
     def fit(killed=False):
-        run, patience = training(epochs=3), Patience()
-        run.scheduler = None
-        with run.begin(patience=patience) as kept:
+        run = training(epochs=3)
+        run.scheduler, average = None, AveragedModel(run.model)
+        with run.begin(average=average) as kept:
             for epoch in kept.epochs():
                 kept.record((random.random(), 50.0), (np.random.rand(), 50.0))
-                patience.left -= 1
+                average.update_parameters(run.model)
                 if epoch == 3 and killed:
                     raise Killed
-        return patience.left, kept.history
+        return average.n_averaged, kept.history
 
     def seed(number):
         random.seed(number)
@@ -646,9 +618,21 @@ def test_what_a_loop_keeps_of_its_own_is_kept_with_the_run(training):
     with pytest.raises(Killed):
         fit(killed=True)
     seed(7)  # as in a new process
-    left, history = fit()
-    assert left == 2
+    averaged, history = fit()
+    assert averaged == 3
     assert [(row.train_loss, row.test_loss) for row in history] == expected
+
+
+def test_an_order_that_a_resumed_run_cannot_repeat_is_told(training, capsys):
+    data, own = training().train_loader.dataset, torch.Generator()
+    capsys.readouterr()
+    batches = BatchSampler(RandomSampler(data, generator=own), 50, False)
+    assert order_of(DataLoader(data, batch_sampler=batches)) is own
+    assert capsys.readouterr().out == ""
+    order_of(DataLoader(data, batch_size=50, num_workers=1, persistent_workers=True))
+    assert "persistent_workers: a resumed run will" in capsys.readouterr().out
+    assert order_of(DataLoader(data, sampler=range(599, -1, -1))) is None
+    assert "the sampler has no generator: a resumed run may see" in capsys.readouterr().out
 
 
 # --- The command, and scripts -------------------------------------------------------------
@@ -692,36 +676,23 @@ print("done")
 """.replace("ROOT", repr(str(ROOT)))
 
 
-@pytest.fixture
-def python(tmp_path):
-    """Run Python with some arguments in the folder of the test; gives what it prints."""
-
-    def run(*arguments, **options):
+@pytest.mark.parametrize("file", ["train.py", "-"])
+def test_a_script_from_a_file_or_standard_input_is_compared_under_any_code_page(file, tmp_path):
+    def run(text):
+        (tmp_path / "train.py").write_text(text)
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=tmp_path, capture_output=True, timeout=300, **options
-        )
+            [sys.executable, file], cwd=tmp_path, input=text.encode(), capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "cp1252"}, timeout=300,
+        )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout.decode()
 
-    return run
-
-
-def test_a_script_anywhere_is_kept_and_compared_under_any_code_page(python, tmp_path):
-    def run(text):
-        (tmp_path / "train.py").write_text(text)
-        return python("train.py", env=os.environ | {"PYTHONIOENCODING": "cp1252"})
-
     assert "run 1, in runs" in run(SCRIPT)
-    assert "is whole" in run(SCRIPT.replace('print("done")', 'print("whole")'))
-    longer = SCRIPT.replace('"epochs": 1', '"epochs": 2').replace("0.1", "0.2")
-    assert "run 2, in runs/2: epochs 1 → 2, RATE, the training loop\n" in run(longer)
-
-
-def test_scripts_without_a_file_are_told_apart(python):
-    assert "run 1, in runs" in python("-", input=SCRIPT.encode())
-    assert "is whole" in python("-", input=SCRIPT.encode())
-    other = SCRIPT.replace("(8, 1, 28", "(len(sys.argv) + 7, 1, 28")
-    assert "run 2, in runs" in python("-", input=other.encode())
+    printed = "whole" if file == "train.py" else "done"
+    assert "is whole" in run(SCRIPT.replace('print("done")', f'print("{printed}")'))
+    changed = run(SCRIPT.replace('"epochs": 1', '"epochs": 2').replace("0.1", "0.2"))
+    assert "run 2, in runs/2: epochs 1 → 2" in changed
+    assert file == "-" or ", RATE, the training loop\n" in changed
 
 
 # --- Precision ----------------------------------------------------------------------------
@@ -760,39 +731,3 @@ def test_a_resumed_run_keeps_what_auto_became(training, monkeypatch):
     resumed = made("killed", "float32")
     resumed.fit()
     assert torch.equal(resumed.weights(), whole.weights())
-    other = made("other", "float32")
-    other.fit()
-    assert not torch.equal(other.weights(), whole.weights())
-
-
-# --- Loaders of other kinds ---------------------------------------------------------------
-
-
-@pytest.mark.parametrize("generator", [True, False])
-def test_a_plain_loader_of_the_notebooks_own_images_resumes_bit_for_bit(generator, training):
-    def plain(folder):
-        run = training(folder, epochs=3)
-        own = torch.Generator().manual_seed(5) if generator else None
-        data = run.train_loader.dataset
-        run.train_loader = DataLoader(data, batch_size=50, shuffle=True, generator=own)
-        return run
-
-    whole = plain("whole")
-    history = whole.fit()
-    assert history[-1].train_loss < history[0].train_loss - 0.3
-    kill(plain("killed"), 3, 0)
-    resumed = plain("killed")
-    resumed.fit()
-    assert torch.equal(resumed.weights(), whole.weights())
-
-
-def test_an_order_that_a_resumed_run_cannot_repeat_is_told(training, capsys):
-    data, own = training().train_loader.dataset, torch.Generator()
-    capsys.readouterr()
-    batches = BatchSampler(RandomSampler(data, generator=own), 50, False)
-    assert order_of(DataLoader(data, batch_sampler=batches)) is own
-    assert capsys.readouterr().out == ""
-    order_of(DataLoader(data, batch_size=50, num_workers=1, persistent_workers=True))
-    assert "persistent_workers: a resumed run will" in capsys.readouterr().out
-    assert order_of(DataLoader(data, sampler=range(599, -1, -1))) is None
-    assert "the sampler has no generator: a resumed run may see" in capsys.readouterr().out
