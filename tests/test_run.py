@@ -285,9 +285,10 @@ def test_a_run_that_another_process_trains_is_left_alone(training, finished, cap
 
 def test_this_process_takes_a_folder_again_that_it_has_not_let_go_of(training):
     run = training()
-    for _ in range(2):  # such as a cell that fails between the run and its loop
-        assert run.begin().folder.name == "1"
+    begun = [run.begin() for _ in range(2)]  # by a cell that fails between the run and its loop
+    assert [each.folder.name for each in begun] == ["1", "1"]
     run.fit()
+    assert run.folder.name == "1"
     with FileLock(run.folder / ".lock", timeout=0):
         pass
 
@@ -553,10 +554,12 @@ def test_a_break_before_the_record_ends_the_run_with_what_was_saved(training, ca
     run = training(epochs=4)
     with run.begin() as kept:
         for epoch in kept.epochs():
+            saved = run.weights()
             utils.train(run.model, CPU, run.train_loader, run.optimizer)
             if epoch == 2:
                 break
             kept.record(*GUESSED)
+    assert torch.equal(run.weights(), saved)
     assert_weights(run, kept.folder / "net.pt")
     capsys.readouterr()
     assert [row.epoch for row in training(epochs=4).fit()] == [1]
