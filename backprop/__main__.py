@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from backprop.network import COLUMNS, LEARNING_RATES, STEPS, WEIGHTS, Problem, descend
-from backprop.page import MOST_STEPS, write_page
+from backprop.write.page import MOST_STEPS, write_page
 from common import UserError, print_utf8, relative
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,9 +123,9 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def build(arguments: argparse.Namespace) -> int:
-    from backprop.exercise import is_filled, write_exercise
-    from backprop.pictures import draw_curves, draw_overview, network_png
-    from backprop.workbook import write_workbook
+    from backprop.write.exercise import is_filled, write_exercise
+    from backprop.write.pictures import draw_curves, draw_overview, network_png
+    from backprop.write.workbook import write_workbook
 
     problem, rates, steps = problem_of(arguments), arguments.learning_rates, arguments.steps
     own = (problem, tuple(rates), steps) != (Problem(), LEARNING_RATES, STEPS)

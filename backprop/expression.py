@@ -93,7 +93,7 @@ class Expression:
 
 
 class JavaScript(Expression):
-    """The same in JavaScript, as `page.html` computes it."""
+    """The same in JavaScript, as the page computes it."""
 
     RAISE = "%s**%s"
     EXP = "Math.exp(%s)"

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from common import UserError
-from common.page import assemble
+from common.template import assemble
 from mnist.dataset import ImageBatches
 from mnist.graph import Input, Layer, Range, export, layers_of
 from mnist.predictions import misread
 
-TEMPLATE = Path(__file__).parent / "draw_a_digit" / "page.html"
+TEMPLATE = Path(__file__).parent / "draw_a_digit" / "draw_a_digit.html"
 ROOM = 34_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
 DIGITS = 10
 COMPARED = 100  # images for which the graph, one by one, must answer as the network does

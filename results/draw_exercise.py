@@ -13,9 +13,9 @@ import openpyxl
 from PIL import Image, ImageChops, ImageOps
 
 from backprop.check.answers import GIVEN
-from backprop.marks import RATE_CELL
 from backprop.network import WEIGHTS
-from backprop.sheet import cell, formulas
+from backprop.write.marks import RATE_CELL
+from backprop.write.sheet import cell, formulas
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 15  # of the table, filled in

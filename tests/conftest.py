@@ -66,8 +66,8 @@ def real_mnist():
 
 @pytest.fixture
 def make_book(tmp_path):
-    """Make a workbook of sheets, as `tests.sheets.write_book` takes them."""
-    from tests.sheets import write_book
+    """Make a workbook of sheets, as `tests.learners_sheets.write_book` takes them."""
+    from tests.learners_sheets import write_book
 
     return lambda sheets, name="sheet.xlsx": write_book(tmp_path / name, sheets)
 

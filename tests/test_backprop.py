@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from backprop.__main__ import main
 from backprop.expression import Expression
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem, descend, evaluate
-from backprop.pictures import draw_curves
+from backprop.write.pictures import draw_curves
 from tests.digits import ROOT
 
 numbers = st.floats(-3, 3)
@@ -196,7 +196,9 @@ def test_a_build_of_ones_own_is_complete_and_repeats_byte_for_byte(tmp_path, mon
 @pytest.mark.parametrize("count", [4, 5, 7])
 def test_no_empty_plot_is_left_for_any_number_of_rates(count, tmp_path, monkeypatch):
     figures = []
-    monkeypatch.setattr("backprop.pictures.png_bytes", lambda figure: figures.append(figure) or b"")
+    monkeypatch.setattr(
+        "backprop.write.pictures.png_bytes", lambda figure: figures.append(figure) or b""
+    )
     draw_curves(tmp_path, Problem(), [0.1 * index for index in range(1, count + 1)], 2)
     drawn = [ax for ax in figures[-1].axes if ax.axison]
     assert len(drawn) == count

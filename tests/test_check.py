@@ -12,7 +12,7 @@ from backprop.check.slips import structural
 from backprop.check.words import in_words
 from backprop.network import COLUMNS, WEIGHTS
 from tests.findings import SETTINGS, Found, differences, findings, slips, wrong_columns
-from tests.sheets import FORMULAS, LETTERS, TO_O1, TO_O2, UPDATES, Manner, computed, put_in
+from tests.learners_sheets import FORMULAS, LETTERS, TO_O1, TO_O2, UPDATES, Manner, computed, put_in
 
 FEW = 3  # steps
 EVERYTHING = FORMULAS | UPDATES

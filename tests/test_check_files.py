@@ -17,7 +17,7 @@ from backprop.check.findings import FAILED, Asked, FileReport, check_workbook
 from backprop.network import COLUMNS
 from tests.digits import ROOT
 from tests.findings import Found, differences, findings, told
-from tests.sheets import COMMONEST, Manner, only, write_book
+from tests.learners_sheets import COMMONEST, Manner, only, write_book
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from backprop.check.headers import column_of
 from backprop.network import COLUMNS, WEIGHTS, Problem
 from tests.findings import SETTINGS, Found, differences, findings
-from tests.sheets import COMMONEST, FORMULAS, Manner, only, renumbered, without
+from tests.learners_sheets import COMMONEST, FORMULAS, Manner, only, renumbered, without
 
 COMMONLY_WRONG = Found(
     wrong={"∂E/∂w3": (13, "AA5"), "∂E/∂w4": (13, "AB5")}, slips=[("replaced", "a_h1", "a_h2")] * 2

@@ -6,7 +6,7 @@ import pytest
 
 from backprop.network import COLUMNS, WEIGHTS
 from tests.findings import Found, differences, findings
-from tests.sheets import FORMULAS, Manner, only, renumbered, without
+from tests.learners_sheets import FORMULAS, Manner, only, renumbered, without
 
 H1, E1 = FORMULAS["h1"], FORMULAS["E1"]
 

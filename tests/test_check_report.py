@@ -4,7 +4,7 @@ import pytest
 
 from backprop.network import COLUMNS
 from tests.findings import told
-from tests.sheets import COMMONEST, Manner
+from tests.learners_sheets import COMMONEST, Manner
 
 WRONG = {"texts": COMMONEST, "steps": 2}
 UNKNOWN = Manner(label=None, steps=2, decimals=1)

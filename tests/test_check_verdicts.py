@@ -6,7 +6,16 @@ import pytest
 
 from backprop.network import COLUMNS, GRADIENTS, WEIGHTS, Problem
 from tests.findings import Found, differences, findings, told
-from tests.sheets import COMMONEST, FORMULAS, STEPS, Manner, only, put_in, renumbered, write_sheet
+from tests.learners_sheets import (
+    COMMONEST,
+    FORMULAS,
+    STEPS,
+    Manner,
+    only,
+    put_in,
+    renumbered,
+    write_sheet,
+)
 
 NAMELESS = dict.fromkeys(COLUMNS, "")
 ONCE = {"t1": "$K$3", "t2": "$L$3", "i1": "$N$3", "i2": "$O$3"}

@@ -8,15 +8,15 @@ import pytest
 from openpyxl.formula.translate import Translator
 
 from backprop.check.findings import RIGHT, UNREADABLE
-from backprop.exercise import is_filled, write_exercise
 from backprop.expression import Expression, symbols
-from backprop.hints import row_of
 from backprop.network import COLUMNS, FORMULAS, WEIGHTS, Problem, descend, evaluate, updated
-from backprop.pictures import network_png
-from backprop.sheet import cell
+from backprop.write.exercise import is_filled, write_exercise
+from backprop.write.hints import row_of
+from backprop.write.pictures import network_png
+from backprop.write.sheet import cell
 from tests.digits import ROOT
 from tests.findings import findings
-from tests.workbooks import changed_parts, errors_of
+from tests.written_workbooks import changed_parts, errors_of
 
 FIRST, LAST = 13, 33
 ABOVE = COLUMNS[:8] + COLUMNS[12:16]  # targets, inputs and weights: made from the row above

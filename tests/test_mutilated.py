@@ -16,7 +16,7 @@ import pytest
 from backprop.__main__ import main
 from backprop.check.findings import FAILED
 from backprop.network import COLUMNS
-from tests.sheets import Manner, write_book
+from tests.learners_sheets import Manner, write_book
 
 COUNT = int(os.environ.get("MUTILATED", "4"))
 SECONDS, MEMORY = 10, 2**30  # that a workbook may take

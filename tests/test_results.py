@@ -13,8 +13,8 @@ from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
 from mnist.history import Epoch, log_line, read_history
 from results import benchmark, summary, survey, verify
 from tests.digits import ROOT
+from tests.learners_sheets import COMMONEST, labelled
 from tests.readme import README, RESULTS, says
-from tests.sheets import COMMONEST, labelled
 
 EPOCHS = {"quick": 5, "one-epoch": 1}  # 19 in the other folders
 

@@ -8,12 +8,12 @@ import pytest
 
 from backprop.check.report import details
 from backprop.network import COLUMNS, LEARNING_RATES, Problem, descend
-from backprop.pictures import network_png
-from backprop.workbook import write_workbook
+from backprop.write.pictures import network_png
+from backprop.write.workbook import write_workbook
 from tests.digits import ROOT
 from tests.findings import findings
 from tests.readme import README
-from tests.workbooks import changed_parts, errors_of, table_of, without_values
+from tests.written_workbooks import changed_parts, errors_of, table_of, without_values
 
 STEPS = 100
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common import write_whole
 
-SHARED = Path(__file__).parent  # page.css, page.js and head.html, which all pages have
+SHARED = Path(__file__).parent  # shared.css, shared.js and the HTML that both pages have
 
 
 def assemble(path: str | Path, template: Path, written: Mapping[str, str]) -> None:

@@ -20,9 +20,9 @@ from backprop.network import (
     updated,
 )
 from common import UserError
-from common.page import assemble
+from common.template import assemble
 
-TEMPLATE = Path(__file__).parent / "step_by_step" / "page.html"
+TEMPLATE = Path(__file__).parent / "step_by_step" / "step_by_step.html"
 MOST_STEPS = 1000  # that the page computes
 
 # A row in JavaScript, and one that leaves gaps for the numbers.

@@ -10,7 +10,7 @@ import pytest
 
 from backprop.explain import explanation
 from backprop.network import COLUMNS, EDGES, LEARNING_RATES, WEIGHTS, Problem, descend
-from backprop.page import write_page
+from backprop.write.page import write_page
 from common import UserError
 from tests import browser
 from tests.browser import BACKPROP, text_of

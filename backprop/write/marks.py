@@ -13,7 +13,7 @@ from backprop.check.limits import FLOOR, RELATIVE
 from backprop.check.words import expression
 from backprop.expression import Expression
 from backprop.network import COLUMNS, WEIGHTS, Problem
-from backprop.sheet import FIRST_ROW, HEADER_ROW, is_small
+from backprop.write.sheet import FIRST_ROW, HEADER_ROW, is_small
 
 STEPS = 20
 COMPUTED = tuple(column for column in COLUMNS if column not in GIVEN)

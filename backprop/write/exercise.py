@@ -7,8 +7,9 @@ from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
 from backprop.derivation import chain
-from backprop.hints import in_symbols, write_hints
-from backprop.marks import (
+from backprop.network import CHAINS, COLUMNS, WEIGHTS, Problem
+from backprop.write.hints import in_symbols, write_hints
+from backprop.write.marks import (
     CELLS,
     COMPUTED,
     DONE,
@@ -27,8 +28,7 @@ from backprop.marks import (
     mark_formula,
     summaries,
 )
-from backprop.network import CHAINS, COLUMNS, WEIGHTS, Problem
-from backprop.sheet import (
+from backprop.write.sheet import (
     FIRST_ROW,
     HEADER_ROW,
     Formats,

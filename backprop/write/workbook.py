@@ -9,7 +9,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from backprop.derivation import derivation
 from backprop.network import COLUMNS, FORMULAS, Problem, descend, evaluate
-from backprop.sheet import (
+from backprop.write.sheet import (
     CHART_SIZE,
     FIRST_ROW,
     HEADER_ROW,

@@ -15,7 +15,8 @@ from backprop.check.slips import Change, Slip, replaced, structural
 from backprop.check.words import expression, in_words
 from backprop.derivation import derivation, sigmoid_rule
 from backprop.expression import Expression, Plain, named, operand, symbols
-from backprop.marks import (
+from backprop.network import CHAINS, COLUMNS, FORMULAS, PATHS, WEIGHTS, Problem, evaluate, updated
+from backprop.write.marks import (
     FIRST_WRONG,
     GIVEN_CELLS,
     LAST_WRONG,
@@ -26,8 +27,7 @@ from backprop.marks import (
     is_close,
     marks,
 )
-from backprop.network import CHAINS, COLUMNS, FORMULAS, PATHS, WEIGHTS, Problem, evaluate, updated
-from backprop.sheet import Formats, cell, fit_to_page, is_small
+from backprop.write.sheet import Formats, cell, fit_to_page, is_small
 
 TABLE = "Exercise!"
 FIRST, LINES = 6, 4  # row of the first hint, counted from 1, and rows of each with an empty one

@@ -1,0 +1,1 @@
+"""What is written for learners: the two workbooks, the page, and the pictures."""
