@@ -275,7 +275,7 @@ def test_structured_references_are_followed(e2, slips, make_book):
 def test_different_mistakes_of_two_sheets_are_not_the_same(make_book):
     texts = ["0.5*({t2}-{a_o1})^2"] * 2 + ["({t1}-{a_o1})^2*{t1}^3*7", "({t1}-{a_o1})^2*9"]
     sheets = {f"Sheet {index}": Manner(texts={"E1": text}) for index, text in enumerate(texts)}
-    first, second, *rest = (table.wrong[0].alike for table in findings(make_book(sheets)).tables)
+    first, second, *rest = (table.wrong[0].mistake for table in findings(make_book(sheets)).tables)
     assert first == second
     assert len({first, *rest}) == 3
 

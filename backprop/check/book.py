@@ -234,7 +234,7 @@ def _read(package: _Package) -> Book:
     parts, book = package.related(main, "worksheet"), Book()
     elements = list(package.elements(main, "sheet", "definedName"))
     titles = {
-        next(it for key, it in element.items() if _local(key) == "id"): element.get("name")
+        next(value for key, value in element.items() if _local(key) == "id"): element.get("name")
         for element in elements if _local(element.tag) == "sheet"
     }  # fmt: skip
     for reference, title in titles.items():

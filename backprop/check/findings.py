@@ -42,7 +42,7 @@ class Finding(NamedTuple):
         right: the right value, from the other cells of the sheet; None if it cannot be computed.
         formula: empty if the cell has none.
         slip: what makes it wrong, None where no single change does; `likely` says it in words.
-        alike: equal for the same mistake in other tables.
+        mistake: equal for the same mistake in other tables.
     """
 
     column: str
@@ -53,7 +53,7 @@ class Finding(NamedTuple):
     right_formula: str
     slip: Slip | None
     likely: str
-    alike: Any
+    mistake: Any
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def _findings(table: Table, column: str, verdicts: Sequence[Verdict]) -> Iterato
             ),
             slip=named,
             likely=in_words(named, functools.partial(_named, table, row)) if named else "",
-            alike=key,
+            mistake=key,
         )
 
 

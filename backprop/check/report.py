@@ -51,7 +51,7 @@ def details(report: FileReport) -> str:
     lines: list[str] = []
     groups: dict[Any, list[TableReport]] = {}
     for table in report.tables:
-        mistakes = tuple((wrong.column, wrong.alike) for wrong in table.wrong)
+        mistakes = tuple((wrong.column, wrong.mistake) for wrong in table.wrong)
         key = (mistakes, table.starts, table.missing) if mistakes else id(table)
         groups.setdefault(key, []).append(table)
     for first, *others in groups.values():
