@@ -129,11 +129,13 @@ def _by_formula(table: Table, column: str, row: int, tree: Tree) -> tuple[bool |
         return None, "they refer to no cell of the table"
     right: bool | None = False
     for kept in table.kept_inputs(column, row, tree):
-        if right is False and column in FORMULAS:
+        if column in FORMULAS:
             right = computes(column, tree, table.lacking, kept)
-        elif right is False:
+        else:
             moved = moved_by(column, tree, kept)
             right = moved is not None and moved > 0 and table.rate.explains(moved, CLOSE)
+        if right is not False:
+            break
     exact = _unrounded(tree)
     if not right and exact != tree and _by_formula(table, column, row, exact)[0]:
         return None, ROUNDS
