@@ -20,7 +20,14 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from pathlib import Path
 from symtable import SymbolTable, symtable
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -224,10 +231,10 @@ def needed(nodes: Sequence[ast.stmt], after: set[str]) -> set[str]:
     return after
 
 
-CHANGING = {  # methods of lists, dicts and sets
-    "__delitem__", "__setitem__", "add", "append", "clear", "discard", "extend", "insert", "pop",
-    "popitem", "remove", "reverse", "setdefault", "sort", "update",
-}  # fmt: skip
+# The methods of lists, dicts and sets that their constant counterparts do not have.
+CHANGING = {*dir(list), *dir(dict), *dir(set)}.difference(
+    dir(tuple), dir(MappingProxyType), dir(frozenset)
+)
 
 
 class Effects(NamedTuple):

@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import random
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -148,7 +149,12 @@ class Run:
         if self.total and self.model in _starts:
             raise UserError("this network has been trained already: run all cells from the top")
         self._lock(_next_folder(output_dir))
-        write_start(self.folder, new)
+        try:
+            write_start(self.folder, new)
+        except UserError:
+            self.lock.release()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
         changes = f": {', '.join(runs[-1].changes(new)) or 'nothing changed'}" if runs else ""
         print(f"run {self.folder.name}, in {self.folder}{changes}")
 
@@ -373,16 +379,16 @@ def _next_folder(output_dir: Path) -> Path:
     """Make the next folder; no other process takes it up before its `settings.json` is there."""
     numbers = [int(folder.name) for folder in output_dir.glob("*") if folder.name.isdecimal()]
     number = max(numbers, default=0)
-    while True:
-        number += 1
-        folder = output_dir / str(number)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            continue  # another process was faster
-        except OSError as error:
-            raise UserError(f"cannot make {folder}: {error.strerror}") from None
-        return folder
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        while True:
+            number += 1
+            folder = output_dir / str(number)
+            with suppress(FileExistsError):  # else another process was faster
+                folder.mkdir()
+                return folder
+    except OSError as error:
+        raise UserError(f"cannot make a folder in {output_dir}: {error.strerror}") from None
 
 
 def _as_bytes(content: dict[str, Any]) -> bytes:

@@ -67,7 +67,7 @@ def ruled(
     width: int = 1,
     turn: float = 0,
 ) -> Image.Image:
-    """Paper with a line every `across` pixels and every `down`, 0 for none, turned by degrees."""
+    """Paper with a line every `down` pixels and every `across`, if not 0, turned by degrees."""
     sheet = blank((460, 540))
     pencil = ImageDraw.Draw(sheet)
     for x in range(5, 460, across) if across else ():
@@ -157,8 +157,10 @@ def bare(
 
 
 def transparent(ink: Image.Image) -> Image.Image:
-    """Black ink, and nothing beside it."""
-    return Image.merge("LA", [Image.new("L", ink.size), ink])
+    """The pen's ink, and nothing beside it, as drawing programs write it."""
+    sheet = Image.new("RGB", ink.size, INK)
+    sheet.putalpha(ink)
+    return sheet
 
 
 def deep(largest: float, kind: type) -> Callable[[Image.Image], Image.Image]:

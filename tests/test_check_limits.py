@@ -80,6 +80,10 @@ CASES = {
     "1,150 rows that look at 90 cells": (
         Manner(steps=1_150, texts={"h1": f"{H1}+0*$AZ$1"}, typed={"AZ1:AZ90": ("=AZ2", 0)}),
         Found(remarks=[("h1", "other cells")])),
+    "80 cells in a chain, four functions deep each": (
+        Manner(steps=1, texts={"h1": f"{H1}+0*$AZ$1"},
+            typed={"AZ1:AZ80": ("=ROUND(MAX(MIN(ABS(AZ2),2),0.01),6)", 0.01)}),
+        Found()),
     "five mistakes of a column": (
         Manner(typed={f"V{row}": (f"={row}*(B{row}-S{row})^2", 0.1) for row in range(6, 11)}),
         Found(cells=[("V6",), ("V7",), ("V8",), ("V9", "V10")], wrong={"E1": 5})),

@@ -1,8 +1,10 @@
 """What the blocks' pixels see: networks whose receptive fields are known."""
 
 import pytest
+import torch
 from torch import nn
 
+from common import UserError
 from mnist.receptive_field import trace
 
 SHAPE = (8, 1, 28, 28)
@@ -94,3 +96,12 @@ def test_modules_end_in_their_own_shapes_and_padding_sees_nothing():
     blocks = trace(nn.Sequential(shuffled, flat), SHAPE)
     assert [block.shape for block in blocks] == [(8, 1, 52, 52), (8, 132 * 132)]
     assert [block.sees for block in blocks] == [(3, 3), (0, 0)]
+
+
+def test_a_network_with_nan_of_its_own_is_named_in_place_of_what_it_sees():
+    class Logarithm(nn.Module):
+        def forward(self, images):
+            return torch.log(images - 0.5)
+
+    with pytest.raises(UserError, match="0 gives NaN for an image without any"):
+        trace(nn.Sequential(Logarithm(), padded(3)), SHAPE)

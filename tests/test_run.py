@@ -13,7 +13,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch.optim import lr_scheduler
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler
@@ -23,7 +23,7 @@ import utils
 from common import UserError
 from mnist import code, trial
 from mnist.__main__ import main
-from mnist.history import LOG_HEADER, log_line, read_history, read_runs, table
+from mnist.history import LOG_HEADER, log_line, read_history, read_runs, table, write_start
 from mnist.run import Run, load_weights, order_of
 from model import Net
 from tests.digits import CPU, ROOT, TrainingRun, kill_once_there, stand_in
@@ -273,6 +273,30 @@ def test_runs_that_begin_at_the_same_time_get_different_folders(finished, monkey
     # As if the other had begun after the look.
     monkeypatch.setattr(type(finished), "glob", lambda path, _: iter([finished / "1"]))
     assert mnist.run._next_folder(finished) == finished / "3"
+
+
+def test_a_new_folder_is_locked_before_others_can_see_a_run_in_it(training, monkeypatch):
+    def write(folder, run):
+        write_start(folder, run)
+        with pytest.raises(Timeout):
+            FileLock(folder / ".lock").acquire(timeout=0)  # as another process would
+
+    monkeypatch.setattr(mnist.run, "write_start", write)
+    assert training().begin().folder.name == "1"
+
+
+def test_a_run_that_cannot_be_written_leaves_no_folder(training, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(mnist.run, "write_start", raising(UserError("cannot write")))
+        with pytest.raises(UserError, match="cannot write"):
+            training().begin()
+    assert training().begin().folder.name == "1"
+
+
+def test_an_output_dir_on_a_drive_that_is_not_there_is_named(training, tmp_path):
+    (tmp_path / "runs").symlink_to(tmp_path / "drive" / "runs")
+    with pytest.raises(UserError, match=r"cannot make a folder in .*runs: File exists"):
+        training().begin()
 
 
 def test_a_run_that_another_process_trains_is_left_alone(training, finished, capsys):

@@ -400,10 +400,11 @@ class Formulas:
             seen[cell] = value
             return value
 
-        def new(leaf: Tree) -> Tree:
-            return value_at(self.cell(leaf, cell)) if isinstance(leaf, Ref) else leaf
-
-        return _small(with_leaves(self.typed(cell).tree, new))
+        typed = self.typed(cell)
+        # Before they are put in: within the tree, each cell of a chain would deepen the recursion
+        # by all the functions around it.
+        values = {ref: value_at(self.cell(ref, cell)) for ref in typed.refs}
+        return _small(with_leaves(typed.tree, lambda leaf: values.get(leaf, leaf)))
 
     def reached(self, cells: Iterable[Cell], stop: Callable[[Cell], bool]) -> set[Cell]:
         """Find the cells that some cells' formulas need, through others, but not beyond some.
