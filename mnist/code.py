@@ -153,6 +153,16 @@ def _without_file() -> str:
 def relevant_lines(cells: list[str], settings: Iterable[str]) -> list[str]:
     """Give the statement of the last cell that trains, and those before that it depends on.
 
+    As the live-variable analysis of compilers does, it goes from the last statement to the first
+    with the names that are needed below; a statement counts if it sets or changes one of them:
+
+        rate = 0.1                    counts     needed below: rate
+        print(rate)                              rate
+        net = Net()                   counts     net, rate
+        picture = draw(net)                      net, rate
+        optimizer = SGD(net, rate)    counts     net, optimizer
+        train(net, optimizer)         the last
+
     The names in a function's body are looked up when it is called: what counts is how they were
     set at last. So the search is repeated until no function brings further names. Values of
     settings are taken where they are checked; set later, their lines count.

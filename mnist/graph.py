@@ -18,7 +18,9 @@ class Range(NamedTuple):
     """Which part of one dimension of an input an output depends on.
 
     Place k of the output's `dimension`, in groups of `group`, depends on `size` places of the
-    input: k // group * step + offset, and those that follow at a distance of `dilation`.
+    input: k // group * step + offset, and those that follow at a distance of `dilation`. Row k of
+    a 3x3 convolution with stride 2 and padding 1 depends on rows 2k - 1, 2k and 2k + 1 before it:
+    Range(2, step=2, offset=-1, size=3).
     """
 
     dimension: int

@@ -122,6 +122,10 @@ class Run:
         self.precision = getattr(torch, self.computed_in)
 
     def _find_folder(self, settings: dict[str, Any], train_loader: DataLoader) -> None:
+        """Take up the last run that began with the same; where there is none, begin the next.
+
+        A run is left as it is, too, if another process trains it or its checkpoint is damaged.
+        """
         deciding = {name: value for name, value in settings.items() if name not in PLACES}
         loaders = {"the training data": train_loader, "the test data": self.test_loader}
         self.start = code.objects(self.model, self.optimizer, self.parts.get("scheduler"), loaders)

@@ -326,6 +326,7 @@ class Formulas:
         self.book = book
         self._steps = MOST_STEPS
         self._sheets = {sheet.casefold(): sheet for sheet in book.sheets}
+        # By sheet, formula and column; and by shape, since copies in other rows are read once.
         self._typed: dict[tuple[str, Formula, int], Typed | Unevaluable] = {}
         self._of_shape: dict[Any, Typed | Unevaluable] = {}
 
@@ -447,36 +448,11 @@ class Formulas:
     def _refer(self, text: str, sheet: str, formula: Formula, column: int, depth: int = 0) -> Tree:
         """Tell what a reference stands for: cells, or what a defined name means.
 
-        All references of an array formula are fixed, since its elements do not shift them.
-
         Args:
             column: of the cell that the formula stands in.
         """
         if match := _REFERENCE.fullmatch(text):
-            there, *corners = match.groups()
-            if there is not None and there.startswith("'"):
-                there = there[1:-1].replace("''", "'")
-
-            # A range with one column fixed has another size in each column, so both are fixed.
-            mixed = corners[4] is not None and bool(corners[0]) != bool(corners[4])
-            top, left = formula.origin
-
-            def corner(column_sign: str, letters: str, line_sign: str, row: str) -> Ref:
-                line, place = int(row) - 1, column_index_from_string(letters) - 1
-                if formula.array:
-                    return Ref(there, line, place)
-                shift = column - left if mixed and not column_sign else 0
-                fixed = bool(mixed or column_sign)
-                return Ref(
-                    there,
-                    line if line_sign else line - top,
-                    place + shift if fixed else place - left,
-                    bool(line_sign),
-                    fixed,
-                )
-
-            first = corner(*corners[:4])
-            return first if corners[4] is None else Range(first, corner(*corners[4:]))
+            return _cells(match, formula, column)
         name, names = text.casefold(), self.book.names
         meaning = names.get(f"{sheet.casefold()}!{name}", names.get(name))
         if meaning is not None and depth < NESTED:
@@ -485,16 +461,51 @@ class Formulas:
                 self._refer, sheet=sheet, formula=of_a1, column=column, depth=depth + 1
             )
             return _small(read(f"={meaning}", inner))
-        match = _STRUCTURED.fullmatch(text)
-        table = self.book.tables.get(match[1].casefold()) if match else None
-        if table is not None:  # a column of one of Excel's named tables, or one row of it
-            items = re.findall(r"\[([^\[\]]+)\]", match[2]) or [match[2]]
-            columns = [item.lstrip("@") for item in items if not item.startswith("#")]
-            if columns and {*columns} <= {*table.headers}:
-                left, right = (table.left + table.headers.index(columns[end]) for end in (0, -1))
-                one_row = items[0].casefold() == "#this row" or match[2].startswith("@")
-                top, bottom = (0, 0) if one_row else (table.first, table.last)
-                first = Ref(table.sheet, top, left, not one_row)
-                last = Ref(table.sheet, bottom, right, not one_row)
-                return first if first == last else Range(first, last)
-        raise Unevaluable(f"{text[:40]} is not a cell of this workbook")
+        if match := _STRUCTURED.fullmatch(text):
+            return self._part_of_table(match)
+        raise _unknown(text)
+
+    def _part_of_table(self, match: re.Match) -> Tree:
+        """Tell which cells a column of one of Excel's named tables is, or one row of it."""
+        table = self.book.tables.get(match[1].casefold())
+        items = re.findall(r"\[([^\[\]]+)\]", match[2]) or [match[2]]
+        columns = [item.lstrip("@") for item in items if not item.startswith("#")]
+        if table is None or not columns or not {*columns} <= {*table.headers}:
+            raise _unknown(match[0])
+        left, right = (table.left + table.headers.index(columns[end]) for end in (0, -1))
+        one_row = items[0].casefold() == "#this row" or match[2].startswith("@")
+        top, bottom = (0, 0) if one_row else (table.first, table.last)
+        first = Ref(table.sheet, top, left, not one_row)
+        last = Ref(table.sheet, bottom, right, not one_row)
+        return first if first == last else Range(first, last)
+
+
+def _cells(match: re.Match, formula: Formula, column: int) -> Tree:
+    """Read a cell or a range in a formula, by places from the cell that the formula was typed in.
+
+    All references of an array formula are fixed, since its elements do not shift them.
+    """
+    there, *corners = match.groups()
+    if there is not None and there.startswith("'"):
+        there = there[1:-1].replace("''", "'")
+    # Such as $A1:B1, copied to the right: it grows, so both columns are fixed, as they are there.
+    mixed = corners[4] is not None and bool(corners[0]) != bool(corners[4])
+    top, left = formula.origin
+
+    def corner(column_sign: str, letters: str, line_sign: str, row: str) -> Ref:
+        line, place = int(row) - 1, column_index_from_string(letters) - 1
+        if formula.array:
+            return Ref(there, line, place)
+        if not line_sign:
+            line -= top
+        if mixed and not column_sign:
+            place += column - left
+        fixed = bool(mixed or column_sign)
+        return Ref(there, line, place if fixed else place - left, bool(line_sign), fixed)
+
+    first = corner(*corners[:4])
+    return first if corners[4] is None else Range(first, corner(*corners[4:]))
+
+
+def _unknown(text: str) -> Unevaluable:
+    return Unevaluable(f"{text[:40]} is not a cell of this workbook")

@@ -175,13 +175,13 @@ def _judge_values(
         rows: of formulas, with the reason.
         alone: whether no cell of the column was judged by its formula.
     """
-    right, tolerance, is_off, blunt = compare(table, column)
+    right, tolerance, is_off, largest = compare(table, column)
     value = table.values[column]
     rounds = {row for row, why in rows.items() if why == ROUNDS and np.isfinite(value[row])}
     for row in rounds:
         tolerance[row] = max(abs(value[row] - right[row]), _most_rounded(table.tree(column, row)))
     wrong = {row for row in rows if is_off[row] and row not in rounds}
-    coarse = {row for row in rows if tolerance[row] > blunt[row]}
+    coarse = {row for row in rows if tolerance[row] > largest[row]}
     certain = wrong | {row for row in rows if np.isfinite(right[row]) and row not in coarse}
     unjudged = "too few digits to tell right from wrong"
     if column in WEIGHTS and table.rate.value is None:
@@ -198,16 +198,27 @@ def _judge_values(
             yield Verdict(column, row, True if np.isfinite(right[row]) else None, None, by_value)
 
 
-def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
+class Comparison(NamedTuple):
+    """A column beside the one computed from the sheet's other columns; shapes are (lines,).
+
+    Attributes:
+        right: the right values, NaN where they cannot be computed.
+        tolerance: by how much each saved value may be off.
+        is_off: whether it is off by more, or is no number.
+        largest: the largest tolerance that allows a verdict.
+    """
+
+    right: np.ndarray
+    tolerance: np.ndarray
+    is_off: np.ndarray
+    largest: np.ndarray
+
+
+def compare(table: Table, column: str) -> Comparison:
     """Compare a column's saved values with those computed from the sheet's other columns.
 
     Each may be off by half a unit of its own last digit, and by what half a unit of the last digit
     of each number it depends on does to it.
-
-    Returns:
-        Four arrays of shape (lines,): the right values, NaN where they cannot be computed; the
-        tolerance of each saved value; whether it is out of tolerance, or not a number; and the
-        largest tolerance that allows a verdict.
     """
     tree = right_tree(column, table.lacking)
     saved, right = saved_numbers(table, symbols(tree)), right_values(table, column)
@@ -224,7 +235,8 @@ def compare(table: Table, column: str) -> tuple[np.ndarray, ...]:
         value = table.values[column]
         is_off = ~(np.abs(value - right) <= tolerance) & (np.isfinite(right) | np.isnan(value))
         scale = np.abs(right - shifted(value, -1)) if column in WEIGHTS else np.abs(right)
-    return right, tolerance, is_off, np.where(scale == 0, np.inf, BLUNT * scale)
+    largest = np.where(scale == 0, np.inf, BLUNT * scale)
+    return Comparison(right, tolerance, is_off, largest)
 
 
 def right_values(table: Table, column: str) -> np.ndarray:

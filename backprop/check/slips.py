@@ -150,7 +150,7 @@ def _slip_of_values(table: Table, column: str, rows: list[int]) -> Slip | None:
     cells += [Symbol(gradient_of(column), 0)] if column in WEIGHTS else []
     right = right_tree(column, table.lacking)
     saved = saved_numbers(table, {*cells, *symbols(right)})
-    _, tolerance, _, _ = compare(table, column)
+    tolerance = compare(table, column).tolerance
     found: dict[Slip, np.ndarray] = {}
     for slip, changed in (*replaced(right, cells), *structural(column, table.lacking)):
         if symbols(changed) <= saved.keys():

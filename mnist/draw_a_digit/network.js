@@ -79,7 +79,7 @@ function placesBefore({ operation, inputs, order, shape }, places) {
   let numbers = operation === "order" ? numbersAt(places, shape).map((number) => order?.[number] ?? number) : [];
   const found = inputs.map(({ layer, shape: seen, reach }) => {
     const { shape: own } = NETWORK[layer];
-    if (operation === "order") {
+    if (operation === "order") { // its numbers are counted through all inputs, one after the other
       const count = product(seen);
       const before = numbers.filter((number) => isPlace(number, count));
       numbers = numbers.map((number) => number - count);
