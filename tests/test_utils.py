@@ -327,6 +327,15 @@ def test_test_weighs_every_image_alike(data):
     assert torch.equal(labels, test_data.labels)
 
 
+def test_a_training_that_moves_nothing_reports_what_a_test_does(data):
+    _, test_data = data
+    test_data.transform = lambda images: utils.normalise(utils.to_unit_range(images))
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10), nn.LogSoftmax(1))
+    loader, still = utils.make_loader(test_data, 50), torch.optim.SGD(model.parameters(), lr=0.0)
+    trained = utils.train(model, CPU, loader, still)
+    assert trained == pytest.approx(utils.test(model, CPU, loader), rel=1e-5)
+
+
 class Remembering(nn.Module):
     """Keeps a statistic of the last images that it was tested on."""
 
