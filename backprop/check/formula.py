@@ -372,7 +372,7 @@ class Formulas:
 
         Args:
             symbol_at: names a cell of the table, and gives None for any other.
-            seen: what has been put in for other cells; it is added to.
+            seen: what has been put in for other cells, each followed once; it is added to.
             depth: number of cells that have led here.
 
         Raises:

@@ -71,14 +71,13 @@ class Layout:
     @cached_property
     def _given_rows(self) -> dict[str, list[int]]:
         """For each column that is given, the last row down to each that is not blank."""
-        return {
-            column: list(itertools.accumulate(
-                range(self.lines),
-                lambda last, row, place=place:
-                    last if self.book.is_blank((self.sheet, self.first + row, place)) else row,
-            ))
-            for column, place in self.places.items() if column in GIVEN
-        }  # fmt: skip
+        rows = {}
+        for column, place in self.places.items():
+            if column in GIVEN:
+                cells = [(self.sheet, self.first + row, place) for row in range(self.lines)]
+                filled = [0 if self.book.is_blank(cell) else row for row, cell in enumerate(cells)]
+                rows[column] = list(itertools.accumulate(filled, max))
+        return rows
 
     @cached_property
     def _columns_at(self) -> dict[int, str]:
@@ -95,7 +94,7 @@ class Layout:
 
     @cached_property
     def _of_copies(self) -> dict[Any, Tree]:
-        """What a formula computes, and its copies in all rows below."""
+        """What a formula computes, and its copies in all rows below; each `replace` begins anew."""
         return {}
 
     @cached_property

@@ -115,7 +115,10 @@ def _write_first_row(
 
 
 def _likely(column: str, start: int, count: int) -> str:
-    """Write the formula that tells where a column is wrong and which slips may be the cause."""
+    """Write the formula that tells where a column is wrong and which slips may be the cause.
+
+    It gives, for example: Q14: uses w5 where w6 belongs; the cell above is right: compare the two.
+    """
     first = TABLE + beside(column, FIRST_WRONG)
     top = TABLE + cell(column, 0)
     place = f"ADDRESS(ROW({top})+{first}-1,COLUMN({top}),4)"
