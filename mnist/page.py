@@ -146,14 +146,14 @@ def _source(given: Input, layers: Sequence[Layer]) -> dict[str, Any]:
 
 def _of_digits(layers: Sequence[Layer]) -> set[int]:
     """The layers with one map or number for each digit, from the last one that mixes maps on."""
-    found, open_ = set(), [len(layers) - 1]
-    while open_:
-        number = open_.pop()
+    found, rest = set(), [len(layers) - 1]
+    while rest:
+        number = rest.pop()
         if number in found or _maps(layers[number].shape) != DIGITS:
             continue
         found.add(number)
         if layers[number].operation not in ("convolution", "linear", "order"):
-            open_ += [source.layer for source in layers[number].inputs]
+            rest += [source.layer for source in layers[number].inputs]
     return found
 
 

@@ -402,7 +402,7 @@ def _as_bytes(content: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """Such as a rate from np.interp: torch reads none of NumPy's types back safely."""
+    """Make a number of NumPy's, such as a rate from np.interp, one that torch reads back safely."""
     return value.item() if isinstance(value, np.generic) else value
 
 
