@@ -1,9 +1,9 @@
 """The network: 17,466 parameters from a 28x28 image to ten log-probabilities."""
 
+import copy
+
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from utils import IMAGE_SHAPE, summarise
 
 
 class Net(nn.Module):
@@ -75,7 +75,7 @@ class Net(nn.Module):
         Raises:
             ValueError: if the images have another shape.
         """
-        if images.ndim != 4 or images.shape[1:] != IMAGE_SHAPE:
+        if images.ndim != 4 or images.shape[1:] != (1, 28, 28):
             raise ValueError(
                 f"Net expects images of shape (N, 1, 28, 28), not {tuple(images.shape)}"
             )
@@ -86,4 +86,7 @@ class Net(nn.Module):
 
     def summary(self) -> None:
         """Print the table of layers, output shapes and parameter counts."""
-        summarise(self, IMAGE_SHAPE)
+        from torchsummary import summary  # only this table needs it
+
+        # Of a copy: the random images that go through it would move batch norm's statistics.
+        summary(copy.deepcopy(self).cpu().eval(), (1, 28, 28), device="cpu")

@@ -288,7 +288,7 @@ def train(
     scheduler: LRScheduler | None = None,
     bar: tqdm | None = None,
     precision: torch.dtype = torch.float32,
-    clip: float = math.inf,
+    clip: float = 0.0,
 ) -> tuple[float, float]:
     """Train for one epoch, with a step of the scheduler and of the bar after each batch.
 
@@ -296,6 +296,7 @@ def train(
         scheduler: one that counts batches.
         clip: the longest norm of the gradient of all weights; a longer one is shortened to it, as
             in Pascanu et al., "On the difficulty of training recurrent neural networks" (2013).
+            0 clips nothing.
         precision: the type of the forward pass, up to the log-probabilities; weights, gradients
             and the sums of the loss stay in float32.
 
@@ -324,7 +325,8 @@ def train(
             log_probabilities = model(images)
         loss = F.nll_loss(log_probabilities.float(), labels)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), clip)
+        if clip:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         # Losses and counts stay on the device: reading one makes the host wait for all work.
         losses.append(loss.detach() * len(labels))

@@ -31,7 +31,7 @@ _RULES = {
     "momentum": _BELOW_1,
     "nesterov": _SWITCH,
     "weight_decay": _FROM_0,
-    "clip": (float, "a number above 0; inf clips nothing", lambda value: value > 0),
+    "clip": (float, "a number, 0 or more; 0 clips nothing", lambda value: 0 <= value < math.inf),
     "dropout": _BELOW_1,
     "rotation": _FROM_0,
     "scale": _BELOW_1,
@@ -78,7 +78,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         value = values[name]
         accepted = (int, float) if kind is float else (kind,)
         if type(value) not in accepted or not fits(value):
-            raise SettingsError(f"{name} must be {wanted}, not {value!r}")
+            is_text = kind is float and isinstance(value, str)
+            hint = ", a text: YAML reads 1e-1 as one, and 0.1 or 1.0e-1 as a number" * is_text
+            raise SettingsError(f"{name} must be {wanted}, not {value!r}{hint}")
     settings = {name: values[name] for name in _RULES}
     settings |= {name: expanduser(settings[name]) for name in _PATHS}
     output_dir = Path(settings["output_dir"])

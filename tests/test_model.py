@@ -1,12 +1,17 @@
 """The network: its layers, shapes, dropout and start."""
 
+import copy
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
 
 import utils
 from model import Net
+from tests.digits import ROOT
 
 
 def test_every_layer_is_one_of_pytorch_s_and_in_the_summary(capsys):
@@ -27,15 +32,31 @@ def test_any_network_for_any_image_is_summarised(capsys):
     assert "Total params: 490" in capsys.readouterr().out
 
 
-def test_summary_runs_on_a_copy_on_the_cpu_whatever_the_device(monkeypatch):
-    runs = []
-    monkeypatch.setattr(utils, "summary", lambda *args, **kwargs: runs.append((args, kwargs)))
+def test_a_summary_leaves_the_network_as_it_is():
     net = Net()
+    before = copy.deepcopy(net.state_dict())
     net.summary()
-    (copied, shape), options = runs[0]
-    assert copied is not net
-    assert shape == (1, 28, 28)
-    assert options == {"device": "cpu"}
+    assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
+    assert net.training
+
+
+DEPLOYED = """
+import sys
+sys.modules["torchsummary"] = None  # not installed
+import torch
+from model import Net
+net = Net()
+net.load_state_dict(torch.load("net.pt", weights_only=True))
+print(net.eval()(torch.zeros(2, 1, 28, 28)).shape)
+"""
+
+
+def test_the_file_alone_and_its_weights_can_be_used_elsewhere(tmp_path):
+    for file in ("model.py", "results/net.pt"):
+        shutil.copy(ROOT / file, tmp_path)
+    command = [sys.executable, "-c", DEPLOYED]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "torch.Size([2, 10])\n"
 
 
 def test_forward_gives_log_probabilities():

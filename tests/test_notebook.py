@@ -1,5 +1,6 @@
 """S6.ipynb, run end to end on small data, and as it is committed."""
 
+import ast
 import json
 import os
 import re
@@ -11,10 +12,12 @@ import papermill
 import pytest
 from jupyter_client import AsyncKernelManager
 from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from mnist.history import read_history
+from tests.colab import write_stand_in
 from tests.digits import ROOT, md5_sums
 
 
@@ -73,7 +76,7 @@ def printed(notebook):
 
 def test_notebook_runs_end_to_end(run_notebook, kernel, runs):
     text = run_notebook(kernel, epochs=2)
-    assert "Not in Colab: nothing to mount and nothing to install." in text
+    assert "Drive" not in text
     assert "Total params: 17,466" in text
     assert "could not be made" not in text
     assert {*os.listdir(runs / "1")} == {
@@ -196,13 +199,7 @@ def test_a_network_of_one_s_own_in_two_files_is_read_anew_when_edited(run_notebo
     assert before.train_loss != after.train_loss
 
 
-COLAB = {  # what stands in for it: where Drive is mounted and what pip is asked for is printed
-    "google/colab/__init__.py": "",
-    "google/colab/drive.py": "def mount(folder):\n    print('mounted at', folder)\n",
-    "pip/__init__.py": "",
-    "pip/__main__.py": "import sys\nprint('pip', *sys.argv[1:])\n",
-}
-
+LOST = "The project is not on Drive: the results are lost with the session."
 
 DYING = """
 import os
@@ -232,20 +229,58 @@ def test_notebook_in_colab_works_on_drive_and_goes_on_after_a_lost_session(
         run_notebook(kernel, edit=dying, output_dir=str(runs), epochs=3)
     assert len(read_history(runs / "1" / "history.csv")) == 2
 
-    for name, program in COLAB.items():
-        file = tmp_path / "stand-in" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(program)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+    for name, value in write_stand_in(tmp_path / "stand-in").items():
+        monkeypatch.setenv(name, value)
     content = tmp_path / "content"  # where a session starts; lost with it
     content.mkdir()
     on_drive = changing("drive", "/content/drive/MyDrive/S6", str(project))
     text = run_notebook(edit=on_drive, folder=content, epochs=3, output_dir="runs/mnist")
     assert not list(content.iterdir())
     assert "mounted at /content/drive" in text
-    assert "pip install --quiet -r requirements.txt" in text
+    assert "pip" not in text
     assert "goes on: 2 of 3 epochs are done" in text
     assert len(read_history(runs / "1" / "history.csv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("variables", "needs", "printed_lines", "installed"),
+    [
+        ({"NO_DRIVE": "1"}, "tqdm", ["Drive is not mounted: mount failed", LOST], False),
+        ({}, "no_such_module", ["mounted at /content/drive", LOST], True),
+        ({"IPYTHONDIR": "none", "KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, "tqdm", [], False),
+        ({"IPYTHONDIR": "none", "KAGGLE_KERNEL_RUN_TYPE": "Batch"}, "no_such_module", [], True),
+        ({"IPYTHONDIR": "none"}, "no_such_module", [], False),
+    ],
+    ids=["no Drive", "Colab", "Kaggle", "Kaggle without tqdm", "elsewhere without tqdm"],
+)
+def test_the_project_is_found_beside_the_notebook_and_what_is_missing_installed(
+    variables, needs, printed_lines, installed, committed, tmp_path, monkeypatch
+):
+    """The cell alone, with the project as a folder S6 in the working directory, as on Kaggle."""
+    (tmp_path / "S6").mkdir()
+    (tmp_path / "S6" / "model.py").touch()
+    folder = tmp_path / "stand-in"
+    for name, value in {**write_stand_in(folder), **variables}.items():
+        monkeypatch.setenv(name, str(folder / value) if name == "IPYTHONDIR" else value)
+    (folder / "pip").mkdir()
+    (folder / "pip" / "__init__.py").touch()
+    asked = f"import sys\nopen({str(folder / 'asked')!r}, 'w').write(' '.join(sys.argv[1:]))\n"
+    (folder / "pip" / "__main__.py").write_text(asked)
+    cell = next(cell for cell in committed.cells if cell.id == "drive")
+    source = cell.source.replace('"tqdm":', f'"{needs}":') + "\nprint(os.getcwd())"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert printed(notebook).splitlines() == [*printed_lines, str(tmp_path / "S6")]
+    assert (folder / "asked").exists() is installed
+    if installed:
+        assert (folder / "asked").read_text() == "install tqdm"
+
+
+def test_every_cell_is_plain_python(committed):
+    """So that jupytext and marimo can make a script of it."""
+    for cell in committed.cells:
+        if cell.cell_type == "code":
+            ast.parse(cell.source)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import math
 
 import nbformat
 import pytest
+import yaml
 
 from mnist.settings import SettingsError, check_settings
 from tests.digits import ROOT
@@ -27,7 +28,7 @@ BAD = {
     "momentum": ("from 0 to just under 1", [1.0]),
     "nesterov": ("True or False", [1]),
     "weight_decay": ("0 or more", [-1]),
-    "clip": ("above 0", [0, math.nan]),
+    "clip": ("0 clips nothing", [-1, math.nan, math.inf]),
     "dropout": ("from 0 to just under 1", [1.5, -0.1]),
     "rotation": ("a number", [None, -1]),
     "precision": ("bfloat16", ["float16"]),
@@ -55,6 +56,12 @@ def test_a_bad_setting_is_named_in_one_line(name, wanted, value, good):
     assert "\n" not in message
 
 
+def test_a_number_that_yaml_reads_as_a_text_is_told_how_to_write(good):
+    with pytest.raises(SettingsError, match=r"not '1e-1', a text: .* 0\.1 or 1\.0e-1 as a number"):
+        check_settings(good | yaml.safe_load("learning_rate: 1e-1"))
+    assert check_settings(good | yaml.safe_load("learning_rate: 1.0e-1"))["learning_rate"] == 0.1
+
+
 def test_a_setting_that_was_deleted_is_named(good):
     del good["seed"]
     with pytest.raises(SettingsError, match="seed is not set: it must be a whole number, 0 or mo"):
@@ -68,7 +75,7 @@ def test_an_unwritable_output_dir_is_named(tmp_path, good):
 
 
 def test_good_settings_are_taken_from_among_others_and_leave_only_the_folder(tmp_path, good):
-    good |= {"clip": math.inf, "warmup": 1, "momentum": 0, "dropout": 0, "own_image": __file__}
+    good |= {"clip": 0, "warmup": 1, "momentum": 0, "dropout": 0, "own_image": __file__}
     assert check_settings({"np": object(), **good, "image": None}) == good
     assert list((tmp_path / "new" / "run").iterdir()) == []
 
