@@ -37,6 +37,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -44,14 +45,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CyclicLR, LambdaLR, LRScheduler, OneCycleLR
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 from torchsummary import summary
 from tqdm import tqdm
 
 from common import UserError
-from mnist import dataset, trial
-from mnist.dataset import ImageBatches
-from mnist.predictions import Predictions
+from mnist import trial
+from mnist.data import fetch, read
 
 # --- Device -------------------------------------------------------------------------------
 
@@ -132,6 +132,34 @@ class RandomAffine:
         return F.grid_sample(images, grid, align_corners=False)
 
 
+class ImageBatches(Dataset):
+    """Images that stay on the training device and are fetched one batch at a time.
+
+    Args:
+        images: uint8 tensor of shape (N, 1, 28, 28).
+        labels: int64 tensor of shape (N,).
+        transform: applied to a whole batch of uint8 images on the device.
+    """
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, transform: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.images, self.labels, self.transform = images, labels, transform
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, indices: int | list[int]) -> tuple[Tensor, Tensor]:
+        """Give the transformed images and the labels at a list of indices, or one at an index."""
+        if isinstance(indices, int):
+            images, labels = self[[indices]]
+            return images[0], labels[0]
+        # CUDA copies in the order of its work, so the host need not wait for it; MPS may not.
+        chosen = torch.tensor(indices)
+        chosen = chosen.to(self.labels.device, non_blocking=self.labels.is_cuda)
+        return self.transform(self.images[chosen]), self.labels[chosen]
+
+
 def load_mnist(
     data_dir: str | Path,
     device: torch.device,
@@ -154,14 +182,15 @@ def load_mnist(
     Raises:
         UserError: if MNIST cannot be fetched, or a transform does not take such batches.
     """
-    images, labels = dataset.read(data_dir, train=True)
+    raw = fetch(data_dir)
+    images, labels = read(raw, train=True)
     if validation_size:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
         held_out, kept = order[:validation_size], order[validation_size:]
         test_images, test_labels = images[held_out], labels[held_out]
         images, labels = images[kept], labels[kept]
     else:
-        test_images, test_labels = dataset.read(data_dir, train=False)
+        test_images, test_labels = read(raw, train=False)
     train_data = ImageBatches(images.to(device), labels.to(device), train_transform)
     test_data = ImageBatches(test_images.to(device), test_labels.to(device), test_transform)
     _try_transform(train_data, "train_transform")
@@ -372,9 +401,29 @@ def test(model: nn.Module, device: torch.device, test_loader: DataLoader) -> tup
     return loss_sum.item() / count, 100 * correct.item() / count
 
 
+class Predictions(NamedTuple):
+    """The images of a loader in its order, their labels and the network's answers, on the CPU."""
+
+    images: Tensor  # as the network gets them, shape (N, C, H, W)
+    labels: Tensor  # int64, shape (N,)
+    log_probabilities: Tensor  # shape (N, 10)
+
+
 @torch.no_grad()
 def predict(model: nn.Module, device: torch.device, loader: DataLoader) -> Predictions:
     """Collect the images of the loader with their labels and the model's answers."""
     model.eval()
     batches = [(images, labels, model(images.to(device))) for images, labels in loader]
     return Predictions(*(torch.cat(column).cpu() for column in zip(*batches, strict=True)))
+
+
+def misread(labels: Tensor, log_probabilities: Tensor) -> list[int]:
+    """Index the images that are read wrong, the most confident mistake first.
+
+    Args:
+        labels: true digits, int64 tensor of shape (N,).
+        log_probabilities: of the same images; shape (N, 10).
+    """
+    confidence, answers = log_probabilities.max(dim=1)
+    wrong = (answers != labels).nonzero().flatten()
+    return wrong[confidence[wrong].argsort(descending=True, stable=True)].tolist()

@@ -1,5 +1,5 @@
 """Helpers of `utils.py` and the notebook: data set, settings, resumable run, pictures."""
 
-from mnist.dataset import fetch
+from mnist.data import fetch
 
 __all__ = ["fetch"]

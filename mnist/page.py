@@ -15,9 +15,8 @@ from torch import Tensor, nn
 
 from common import UserError
 from common.template import assemble
-from mnist.dataset import ImageBatches
 from mnist.graph import Input, Layer, Range, export, layers_of
-from mnist.predictions import misread
+from utils import ImageBatches, misread
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "draw_a_digit.html"
 ROOM = 34_000  # bytes of packed images, so that the page of `Net` stays under 250 KB
@@ -40,7 +39,7 @@ def write_page(
         UserError: if the page cannot compute the network's answers, if the images are others than
             those of `utils.load_mnist`, or if the file cannot be written.
     """
-    if not isinstance(data, ImageBatches):
+    if not hasattr(data, "images"):
         raise UserError("the page supports only the images that utils.load_mnist gives")
     compared = data[list(range(min(len(data.images), COMPARED)))][0].cpu()
     grey = greys(data, compared)

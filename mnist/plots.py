@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 from mnist.history import Epoch, StoredRun
 from mnist.ink import Found
-from mnist.predictions import Predictions, misread
+from utils import Predictions, misread
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"
 

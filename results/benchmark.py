@@ -29,7 +29,7 @@ from tqdm import tqdm
 import utils
 from common import UserError, write_whole
 from common.figures import png_bytes
-from mnist import dataset, trial
+from mnist import data, trial
 from mnist.history import LOG_HEADER, Epoch, log_line, save_history
 from model import Net
 
@@ -280,7 +280,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     try:
-        dataset.fetch(ROOT / "data")
+        data.fetch(ROOT / "data")
     except UserError as error:
         parser.exit(2, f"{error}\n")
     if arguments.until is not None:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import utils
 from common import UserError
-from mnist import dataset
+from mnist import data
 from mnist.ink import find_digit
 from mnist.own_image import classify, mnist_like, read_image
 from mnist.run import load_weights
@@ -250,7 +250,7 @@ KINDS = {
 
 def digits(index: int) -> Iterator[tuple[int, np.ndarray]]:
     """Each class with its `index`-th test image, counted from 0."""
-    images, labels = dataset.read(ROOT / "data", train=False)
+    images, labels = data.read(data.fetch(ROOT / "data"), train=False)
     for label in range(10):
         place = (labels == label).nonzero()[index]
         yield label, images[place].squeeze().numpy()

@@ -21,7 +21,7 @@ def verify(data_dir: str | Path) -> float:
         Percent of the test images right.
 
     Raises:
-        dataset.DataError: if MNIST cannot be fetched.
+        data.DataError: if MNIST cannot be fetched.
     """
     cpu = torch.device("cpu")
     utils.keep_freed_memory()

@@ -37,7 +37,7 @@ def images(digits):
     from torchvision import datasets, transforms
 
     import utils
-    from mnist.dataset import ImageBatches
+    from utils import ImageBatches
 
     data = datasets.MNIST(digits, train=False)
     transform = transforms.Compose([utils.to_unit_range, utils.normalise])
@@ -56,10 +56,10 @@ def small_mnist(digits, tmp_path, monkeypatch):
 @pytest.fixture
 def real_mnist():
     """The data folder with the real MNIST; skips where it is not there."""
-    from mnist import dataset
+    from mnist import data
     from tests.digits import ROOT
 
-    if dataset.missing(ROOT / "data" / "MNIST" / "raw"):
+    if data.missing(ROOT / "data" / "MNIST" / "raw"):
         pytest.skip("the real MNIST is not in data/ (the notebook puts it there)")
     return ROOT / "data"
 

@@ -13,7 +13,7 @@ import torch
 from torchvision import transforms
 
 import utils
-from mnist import code, dataset
+from mnist import code, data
 from mnist.run import Run
 from model import Net
 
@@ -43,7 +43,7 @@ def write_digits(raw: Path) -> None:
 
 
 def md5_sums(raw: Path) -> dict[str, str]:
-    return {name: hashlib.md5((raw / name).read_bytes()).hexdigest() for name in dataset.MD5}
+    return {name: hashlib.md5((raw / name).read_bytes()).hexdigest() for name in data.MD5}
 
 
 def stand_in(patch, data_dir: Path) -> None:
@@ -51,7 +51,7 @@ def stand_in(patch, data_dir: Path) -> None:
 
     The tests, which train on it, do not count as the code of a run, nor do pytest's arguments.
     """
-    patch.setattr(dataset, "MD5", md5_sums(data_dir / "MNIST" / "raw"))
+    patch.setattr(data, "MD5", md5_sums(data_dir / "MNIST" / "raw"))
     patch.setattr(code, "collect", lambda settings: {code.LINES: ""})
     patch.setattr(sys, "argv", sys.argv[:1])
 

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision.transforms import Compose
 
 from mnist import code
-from mnist.dataset import ImageBatches
+from utils import ImageBatches
 
 SETTINGS = {"epochs", "rate"}
 NOTEBOOK = [

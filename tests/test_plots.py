@@ -12,10 +12,9 @@ from torchvision.transforms import Compose, ToTensor
 
 import utils
 from mnist import plots
-from mnist.dataset import ImageBatches
 from mnist.history import Epoch, StoredRun
 from mnist.ink import Found
-from mnist.predictions import Predictions
+from utils import ImageBatches, Predictions
 
 HISTORY = [
     Epoch(1, 0.02, 0.6, 80.0, 0.2, 94.0, 20.0),

@@ -15,11 +15,11 @@ import utils
 from common import UserError
 from common.figures import png_bytes
 from mnist import notebook
-from mnist.dataset import ImageBatches
 from mnist.history import read_history
 from model import Net
 from tests.digits import CPU, TRAIN_COUNT
 from tests.networks import Gives
+from utils import ImageBatches
 
 
 def identity(images):
