@@ -160,9 +160,8 @@ def test_another_data_set_under_these_names_is_used_and_never_overwritten(
     path.write_bytes(held[:16] + bytes(255 - byte for byte in held[16:]))
     before = path.read_bytes()
     check_small(small_mnist)
-    assert (
-        capsys.readouterr().out.count(f"not MNIST's but used as they are: {IMAGES}\n") == 2
-    )  # once for each fetch
+    printed = capsys.readouterr().out
+    assert printed.count(f"not MNIST's but used as they are: {IMAGES}\n") == 2  # of two fetches
     assert path.read_bytes() == before
     (path.parent / TEST_LABELS).unlink()
     with pytest.raises(data.DataError, match=rf"{IMAGES} is not MNIST's, and {TEST_LABELS} is mi"):
