@@ -30,11 +30,11 @@ with Run({"epochs": 19, "output_dir": "runs/script"}, *parts) as run:
 ```
 """
 
-import copy
 import ctypes
+import io
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -44,14 +44,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CyclicLR, LambdaLR, LRScheduler, OneCycleLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler
 from torchsummary import summary
 from tqdm import tqdm
 
 from common import UserError
-from mnist import trial
 from mnist.data import fetch, read
+from mnist.first_look import check_answers, copy_of, runs_in_channels_last
 
 # --- Device -------------------------------------------------------------------------------
 
@@ -230,8 +230,10 @@ def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = 
         sampler = SequentialSampler(data)
     else:
         sampler = RandomSampler(data, generator=torch.Generator().manual_seed(shuffle_seed))
+    # Batch norm needs two images: a last batch of one is left out.
+    drop_last = len(data) % batch_size == 1 and shuffle_seed is not None
     # batch_size=None: each index that the sampler gives is a whole batch's list of indices.
-    return DataLoader(data, sampler=BatchSampler(sampler, batch_size, False), batch_size=None)
+    return DataLoader(data, sampler=BatchSampler(sampler, batch_size, drop_last), batch_size=None)
 
 
 # --- Network ------------------------------------------------------------------------------
@@ -259,27 +261,38 @@ def prepare(
     if any(map(is_lazy, model.parameters())):  # their shapes come with the first images
         model.eval()(images)
         model.train()
-    trial.check_answers(model, images)
+    check_answers(model, images)
     threads = order = ""
     if device.type == "cpu":
         threads, order = f", {torch.get_num_threads()} threads", ", default memory order"
-        if trial.runs_in_channels_last(model, images):
+        if runs_in_channels_last(model, images):
             model, order = model.to(memory_format=torch.channels_last), ", channels last"
     print(f"device: {device}{threads}{order}")
     return model
 
 
 def summarise(model: nn.Module, shape: tuple[int, ...] = IMAGE_SHAPE) -> None:
-    """Print the table of layers, output shapes and parameter counts.
+    """Print torchsummary's table of layers, output shapes and parameter counts.
 
-    torchsummary sends two random images through the model it is given, in whatever mode
-    that is in, and knows only CPU and CUDA. So it gets a copy, in evaluation mode and on
-    the CPU, and the CPU's random state is put back: the model and its device, mode and
-    batch-norm statistics stay as they are.
+    torchsummary sends two random images through the model it is given, in whatever mode that is
+    in, and knows only CPU and CUDA. So it gets a copy, in evaluation mode and on the CPU, and the
+    CPU's random state is put back. A line tells of parameters that it does not count; where it
+    fails, their number is all that is printed.
     """
-    copied = copy.deepcopy(model).cpu().eval()
-    with torch.random.fork_rng(devices=[]):
-        summary(copied, shape, device="cpu")
+    total = sum(parameter.numel() for parameter in model.parameters())
+    table = io.StringIO()
+    try:
+        with torch.random.fork_rng(devices=[]), redirect_stdout(table):
+            summary(copy_of(model).cpu().eval(), shape, device="cpu")
+    except Exception as error:  # such as of layers that give several tensors
+        print(f"{total:,} parameters; torchsummary fails ({type(error).__name__}: {error})")
+        return
+    print(table.getvalue(), end="")
+    if f"Total params: {total:,}\n" not in table.getvalue():
+        print(
+            f"The network has {total:,} parameters: torchsummary counts no other than weight and "
+            "bias, of the layers that are called, each time that they are called."
+        )
 
 
 # --- Training -----------------------------------------------------------------------------
@@ -306,9 +319,6 @@ class Diverged(UserError):
     """The loss is no longer a finite number."""
 
 
-STEPPED_PER_BATCH = (LambdaLR, OneCycleLR, CyclicLR)  # PyTorch's other schedules count epochs
-
-
 def train(
     model: nn.Module,
     device: torch.device,
@@ -322,7 +332,8 @@ def train(
     """Train for one epoch, with a step of the scheduler and of the bar after each batch.
 
     Args:
-        scheduler: one that counts batches.
+        scheduler: stepped after every batch. One that counts epochs, such as `StepLR(optimizer, 5)`
+            for five of them, is stepped at the end of the loop instead, and is not given here.
         clip: the longest norm of the gradient of all weights; a longer one is shortened to it, as
             in Pascanu et al., "On the difficulty of training recurrent neural networks" (2013).
             0 clips nothing.
@@ -333,13 +344,13 @@ def train(
         Mean loss (nats per image) and accuracy (percent) of the batches as trained on.
 
     Raises:
-        UserError: if the scheduler is one that counts epochs.
+        UserError: if the scheduler is ReduceLROnPlateau, whose step needs a value.
         Diverged: as soon as the bar is redrawn, or the epoch over, after a loss that is not finite.
     """
-    if scheduler is not None and not isinstance(scheduler, STEPPED_PER_BATCH):
+    if isinstance(scheduler, ReduceLROnPlateau):
         raise UserError(
-            f"{type(scheduler).__name__} counts epochs, and train() would step it after every "
-            "batch: call scheduler.step() at the end of the loop, and give train() None for it"
+            "ReduceLROnPlateau needs a loss: call scheduler.step(loss) at the end of the loop, and "
+            "give train() None for it"
         )
     model.train()
     exact = precision == torch.float32

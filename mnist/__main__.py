@@ -67,8 +67,8 @@ def page(weights: Path, out: Path, data_dir: Path) -> None:
     from torchvision import transforms
 
     import utils
+    from mnist.checkpoint import load_weights
     from mnist.page import write_page
-    from mnist.run import load_weights
     from model import Net
 
     cpu = torch.device("cpu")

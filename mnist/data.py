@@ -46,7 +46,7 @@ def fetch(data_dir: str | Path) -> Path:
     Raises:
         DataError: if no source had them, or files are missing beside others that are not MNIST's.
     """
-    raw = Path(data_dir) / "MNIST" / "raw"
+    raw = Path(data_dir).expanduser() / "MNIST" / "raw"
     for name in missing(raw):
         _take_what_was_brought(name, raw)
     others = [name for name in MD5 if (raw / name).exists() and not _is_mnist(raw / name)]

@@ -1,6 +1,5 @@
 """A network as a graph of layers: the operations of its forward pass, found by `torch.export`."""
 
-import copy
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind, OutputKind
 
 from common import UserError
+from mnist.first_look import copy_of
 
 
 class Range(NamedTuple):
@@ -101,7 +101,7 @@ def export(model: nn.Module, image: Tensor) -> torch.export.ExportedProgram:
     for operation in list(table.keys()):  # what is known as a whole is not taken apart
         if operation._schema.name.removeprefix("aten::") in LAYERS:
             table.pop(operation)
-    model = copy.deepcopy(model).cpu().float().eval()
+    model = copy_of(model).cpu().float().eval()
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")

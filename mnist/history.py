@@ -3,15 +3,13 @@
 import csv
 import io
 import json
-import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from common import write_whole
-from mnist import code
+from mnist import source
 
 
 @dataclass(frozen=True)
@@ -73,20 +71,16 @@ def read_history(path: str | Path) -> list[Epoch]:
 
 
 class StoredRun(NamedTuple):
-    """A run as its folder holds it: what decides its result, and what came of it."""
+    """A run as its folder holds it: its settings, its code, and what came of it."""
 
     folder: Path
     settings: dict[str, Any]
-    objects: dict[str, str]  # digests of the network and the images when the training began
     parameters: int
     code: dict[str, str]
     history: list[Epoch]
 
     def changes(self, new: "StoredRun") -> list[str]:
-        """Name what is different in a newer run, such as "epochs 19 → 3".
-
-        Objects are named where nothing else explains how they came to differ.
-        """
+        """Name what is different in a newer run, such as "epochs 19 → 3"."""
         names = sorted(self.settings.keys() | new.settings.keys())
         pairs = [(name, self.settings.get(name), new.settings.get(name)) for name in names]
         changed = [
@@ -94,37 +88,26 @@ class StoredRun(NamedTuple):
             for name, before, after in pairs
             if before != after
         ]
-        changed += code.differences(self.code, new.code)
-        objects = self.objects.keys() | new.objects.keys()
-        other = {name for name in objects if self.objects.get(name) != new.objects.get(name)}
-        if "the random numbers" in other:  # by a look, or without a seed: so weights differ too
-            other -= {"the random numbers", "the starting weights"}
-        return changed or sorted(other)
+        return changed + source.differences(self.code, new.code)
 
 
 def _shown(value: Any) -> str:
     return "none" if value in ("", None) else str(value)
 
 
-def as_kept(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings as they are when they are read again."""
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, np.generic):
-            return value.item()
-        if isinstance(value, (set, frozenset)):
-            return sorted(map(str, value))
-        return re.sub(r" at 0x[0-9a-fA-F]+", "", str(value))
-
-    return json.loads(json.dumps(settings, default=plain), parse_constant=str)
+def as_kept(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they are when they are read again from JSON."""
+    return json.loads(
+        json.dumps(settings, default=lambda value: getattr(value, "__name__", str(value)))
+    )
 
 
-def write_start(folder: Path, run: StoredRun) -> None:
+def write_start(run: StoredRun) -> None:
     """Write what a run begins with: `settings.json`, and its code below `code/`."""
     for name, text in run.code.items():
-        write_whole(folder / "code" / name, text.encode())
-    content = {"settings": run.settings, "objects": run.objects, "parameters": run.parameters}
-    write_whole(folder / "settings.json", json.dumps(content, indent=2).encode())
+        write_whole(run.folder / "code" / name, text.encode())
+    content = {"settings": run.settings, "parameters": run.parameters}
+    write_whole(run.folder / "settings.json", json.dumps(content, indent=2).encode())
 
 
 def read_runs(output_dir: str | Path) -> list[StoredRun]:
@@ -132,23 +115,18 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
 
     One whose files were changed so that they cannot be read is named and left out.
     """
-    files = [
-        path for path in Path(output_dir).glob("*/settings.json") if path.parent.name.isdecimal()
-    ]
+    files = Path(output_dir).expanduser().glob("*/settings.json")
+    folders = [file.parent for file in files if file.parent.name.isdecimal()]
     runs = []
-    for file in sorted(files, key=lambda file: int(file.parent.name)):
-        folder, history = file.parent, file.parent / "history.csv"
+    for folder in sorted(folders, key=lambda folder: int(folder.name)):
+        code, history = folder / "code", folder / "history.csv"
         try:
-            content = json.loads(file.read_bytes(), parse_constant=str)
-            texts = {
-                path.relative_to(folder / "code").as_posix(): path.read_text(encoding="utf-8")
-                for path in sorted((folder / "code").rglob("*.py"))
-            }
+            content = json.loads((folder / "settings.json").read_bytes())
+            paths = sorted(code.rglob("*.py"))
+            texts = {path.relative_to(code).as_posix(): path.read_text("utf-8") for path in paths}
             rows = read_history(history) if history.exists() else []
-            settings, objects = dict(content["settings"]), dict(content["objects"])
-            settings["epochs"] = int(settings["epochs"])
-            run = StoredRun(folder, settings, objects, int(content["parameters"]), texts, rows)
-        except Exception as error:  # whatever was done to the files
+            run = StoredRun(folder, content["settings"], content["parameters"], texts, rows)
+        except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"{folder} is left out: it cannot be read ({error})")
         else:
             runs.append(run)

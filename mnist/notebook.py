@@ -4,12 +4,10 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
-from torch import nn
 from tqdm import tqdm
 
 from common import UserError, write_whole
@@ -42,23 +40,6 @@ def attempt(what: str) -> Iterator[None]:
     except Exception as error:  # whatever it is, what was computed before must not be lost
         kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
         print(f"{what} could not be made: {kind}{' '.join(str(error).split())}")
-
-
-class MakingNet:
-    """Say in one line what to write where Net's constructor takes other arguments.
-
-    Errors from within the constructor pass as they are.
-    """
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if kind is not TypeError:
-            return
-        inside = traceback.tb_next
-        # A Net without a constructor of its own has that of nn.Module.
-        if inside is None or inside.tb_frame.f_code is nn.Module.__init__.__code__:
-            raise UserError(f"{error}: write here what your Net takes, such as Net()") from None
 
 
 class NotebookLine(io.TextIOBase):

@@ -1,7 +1,6 @@
 """The page: draw a digit, see what every layer makes of it, and what each of its pixels sees."""
 
 import base64
-import copy
 import json
 import re
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from common import UserError
 from common.template import assemble
+from mnist.first_look import copy_of
 from mnist.graph import Input, Layer, Range, export, layers_of
 from utils import ImageBatches, misread
 
@@ -96,7 +96,7 @@ def exported_layers(model: nn.Module, images: Tensor) -> list[Layer]:
     exported = export(model, images[:1])
     layers = layers_of(exported)
     with torch.no_grad():
-        expected = copy.deepcopy(model).cpu().float().eval()(images)
+        expected = copy_of(model).cpu().float().eval()(images)
         alone = exported.module()
         answers = torch.cat([alone(image).view(1, -1) for image in images.split(1)])
     if not expected.isfinite().all():

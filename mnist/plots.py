@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from mnist.history import Epoch, StoredRun
-from mnist.ink import Found
+from mnist.segmentation import Found
 from utils import Predictions, misread
 
 TRAIN_COLOUR, TEST_COLOUR, WRONG_COLOUR = "#7f7f7f", "#1f6fb4", "#c8371b"

@@ -19,9 +19,9 @@ from tqdm import tqdm
 import utils
 from common import UserError
 from mnist import data
-from mnist.ink import find_digit
-from mnist.own_image import classify, mnist_like, read_image
-from mnist.run import load_weights
+from mnist.checkpoint import load_weights
+from mnist.photo import classify, mnist_like, read_image
+from mnist.segmentation import find_digit
 from model import Net
 
 ROOT = Path(__file__).resolve().parent.parent

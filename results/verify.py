@@ -8,7 +8,7 @@ from torchvision import transforms
 
 import utils
 from common import UserError, relative
-from mnist.run import load_weights
+from mnist.checkpoint import load_weights
 from model import Net
 
 WEIGHTS = Path(__file__).resolve().parent / "net.pt"

@@ -13,7 +13,7 @@ import torch
 from torchvision import transforms
 
 import utils
-from mnist import code, data
+from mnist import data, source
 from mnist.run import Run
 from model import Net
 
@@ -52,7 +52,7 @@ def stand_in(patch, data_dir: Path) -> None:
     The tests, which train on it, do not count as the code of a run, nor do pytest's arguments.
     """
     patch.setattr(data, "MD5", md5_sums(data_dir / "MNIST" / "raw"))
-    patch.setattr(code, "collect", lambda settings: {code.LINES: ""})
+    patch.setattr(source, "collect", lambda settings: {})
     patch.setattr(sys, "argv", sys.argv[:1])
 
 

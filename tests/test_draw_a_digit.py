@@ -19,8 +19,8 @@ from torchvision import transforms
 import utils
 from common import UserError, relative
 from mnist.__main__ import main
-from mnist.own_image import mnist_like
 from mnist.page import write_page
+from mnist.photo import mnist_like
 from model import Net
 from tests import browser
 from tests.browser import MNIST, image_text, text_of

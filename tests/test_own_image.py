@@ -11,8 +11,8 @@ from scipy import ndimage
 from torchvision import transforms
 
 from common import UserError
-from mnist.ink import AT_THE_EDGE, TWO_DIGITS, find_digit
-from mnist.own_image import classify, mnist_like, read_image
+from mnist.photo import classify, mnist_like, read_image
+from mnist.segmentation import AT_THE_EDGE, TWO_DIGITS, find_digit
 from model import Net
 from results import photos
 from results.draw_digits import STROKES, draw_digit

@@ -13,7 +13,7 @@ from torchvision.transforms import Compose, ToTensor
 import utils
 from mnist import plots
 from mnist.history import Epoch, StoredRun
-from mnist.ink import Found
+from mnist.segmentation import Found
 from utils import ImageBatches, Predictions
 
 HISTORY = [
@@ -162,7 +162,7 @@ def test_the_own_image_is_shown_with_what_the_network_sees_and_answers():
 
 def test_the_accuracies_of_all_runs_are_drawn_with_what_each_changed(tmp_path):
     def stored(number, epochs, history):
-        return StoredRun(tmp_path / str(number), {"epochs": epochs}, {}, 17_466, {}, history)
+        return StoredRun(tmp_path / str(number), {"epochs": epochs}, 17_466, {}, history)
 
     runs = [stored(1, 3, HISTORY), stored(2, 3, []), stored(10, 2, HISTORY[:2])]
     (ax,) = plots.accuracies(runs).axes
@@ -174,5 +174,5 @@ def test_the_accuracies_of_all_runs_are_drawn_with_what_each_changed(tmp_path):
 
 
 def test_runs_without_an_epoch_make_an_empty_picture(tmp_path):
-    (ax,) = plots.accuracies([StoredRun(tmp_path / "1", {"epochs": 3}, {}, 17_466, {}, [])]).axes
+    (ax,) = plots.accuracies([StoredRun(tmp_path / "1", {"epochs": 3}, 17_466, {}, [])]).axes
     assert not ax.lines

@@ -13,6 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from common import UserError
+from mnist.segmentation import Found, find_digit
 
 WORKING_SIZE = 1000  # pixels of the longer side at most: a digit of 1 cm on an A4 page has 34
 NOISE = 0.3  # share of the darkest ink below which a pixel counts as paper
@@ -22,6 +23,20 @@ with contextlib.suppress(ImportError):
     from pillow_heif import register_heif_opener
 
     register_heif_opener()
+
+
+def read_digit(path: str | Path) -> tuple[Image.Image, Found, Tensor]:
+    """Read a photo or a drawing of a digit.
+
+    Returns:
+        The photo, what was taken for the digit, and the digit as `mnist_like` gives it.
+
+    Raises:
+        UserError: if the file cannot be read as an image, or no digit is found on it.
+    """
+    photo = read_image(Path(path).expanduser())
+    found = find_digit(photo)
+    return photo, found, mnist_like(found.ink)
 
 
 def read_image(path: str | Path) -> Image.Image:

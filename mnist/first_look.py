@@ -1,0 +1,105 @@
+"""A first look at a network: what a copy of it answers for a few images, before it is trained."""
+
+import copy
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from common import UserError
+
+
+def copy_of(model: nn.Module) -> nn.Module:
+    """Copy a network; what of it cannot be copied, such as a lock, the copy has in common."""
+    shared = {}
+    for module in model.modules():
+        for value in [*vars(module).values(), *module.buffers(recurse=False)]:
+            if not isinstance(value, dict):
+                try:
+                    copy.deepcopy(value)
+                except Exception:  # of what cannot be pickled, anything is raised
+                    shared[id(value)] = value
+    return copy.deepcopy(model, shared)
+
+
+def answers(
+    model: nn.Module,
+    images: Tensor,
+    training: bool = False,
+    precision: torch.dtype = torch.float32,
+    memory_format: torch.memory_format = torch.preserve_format,
+) -> Tensor:
+    """Give what a copy of the model answers; when training, after a backward pass.
+
+    The model, its batch norm's statistics and the random state stay as they are.
+    """
+    device = images.device
+    copied = copy_of(model).to(memory_format=memory_format).train(training)
+    mixed = nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with mixed, torch.set_grad_enabled(training):
+            given = copied(images)
+        if training and getattr(given, "requires_grad", False):
+            given.float().sum().backward()
+    return given
+
+
+def check_answers(model: nn.Module, images: Tensor) -> None:
+    """See that a model answers with ten log-probabilities for each image, and can be trained.
+
+    Raises:
+        UserError: if not; says what to write. Errors of the network itself pass as they are.
+    """
+    for training in (False, True):
+        given = answers(model, images, training)
+        if complaint := _complaint(given, len(images)):
+            raise UserError(f"Net gives {complaint}: end forward with F.log_softmax(x, dim=1)")
+    if not given.requires_grad:
+        raise UserError(
+            "Net gives numbers that depend on no weight that is trained: leave out .detach(), "
+            ".data and torch.no_grad() in forward"
+        )
+
+
+def _complaint(given: Tensor, count: int) -> str | None:
+    if not isinstance(given, Tensor):
+        return f"a {type(given).__name__}, not a tensor of log-probabilities"
+    if given.shape != (count, 10):
+        return f"{tuple(given.shape)} for {count} images, not ({count}, 10)"
+    given = given.detach().cpu().double()
+    if not given.isfinite().all():
+        raise UserError("Net gives numbers that are not finite: see how its weights start")
+    # Rounding of ten numbers in float32, or in half precision, stays far below 0.05.
+    if torch.logsumexp(given, dim=1).abs().max() < 0.05:
+        return None
+    if torch.logsumexp(given, dim=0).abs().max() < 0.05:
+        return "a log-softmax that runs over the images"
+    return "probabilities" if ((given > 0) & (given < 1)).all() else "logits"
+
+
+def runs_in_channels_last(model: nn.Module, images: Tensor) -> bool:
+    """Whether a model runs, and answers the same, with its images in channels-last order."""
+    try:
+        expected = answers(model, images)
+        given = answers(model, images, memory_format=torch.channels_last)
+        answers(model, images, training=True, memory_format=torch.channels_last)
+    except Exception:  # such as of x.view() after a convolution
+        return False
+    return torch.allclose(given, expected, rtol=1e-3, atol=1e-3)
+
+
+def fastest_precision(model: nn.Module, images: Tensor) -> str:
+    """The type in which a model is trained fastest at no cost in accuracy.
+
+    That is "bfloat16" on a CPU with instructions for it, if the model runs in it; "float32" on
+    other CPUs, on GPUs, and where PyTorch is too old to tell.
+    """
+    ask = getattr(torch.cpu, "get_capabilities", dict)
+    abilities = ask() if images.device.type == "cpu" else {}
+    if not (abilities.get("avx512_bf16") or abilities.get("amx_bf16")):
+        return "float32"
+    try:
+        given = answers(model, images, training=True, precision=torch.bfloat16)
+    except Exception:  # such as of operations that mix types
+        return "float32"
+    return "bfloat16" if given.isfinite().all() else "float32"

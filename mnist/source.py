@@ -1,0 +1,117 @@
+"""The code of a run: the notebook's cells or the script, and your files that were imported."""
+
+import ast
+import difflib
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from IPython import get_ipython
+from IPython.core.inputtransformer2 import TransformerManager
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ("mnist", "common")  # they stand behind every run and are not what a learner changes
+NOTEBOOK = "notebook cells.py"  # under which its cells are kept; no module has such a name
+
+
+def _read_files() -> dict[Path, str]:
+    """The project's Python files as they are now; an environment's lie deeper."""
+    paths = [*ROOT.glob("*.py"), *ROOT.glob("*/*.py"), *ROOT.glob("*/*/*.py")]
+    return {path: _read(path) for path in paths}
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8-sig", errors="replace")
+
+
+_texts = _read_files()  # as they are imported: they may be edited while a run goes on
+
+
+def own_modules() -> dict[Path, ModuleType]:
+    """Your files that are imported, tools and installed packages left out."""
+    found = {}
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "").resolve()
+        inside = path.parts[len(ROOT.parts) :] if path.is_relative_to(ROOT) else ("mnist",)
+        if path.suffix == ".py" and inside[0] not in TOOLS and "site-packages" not in path.parts:
+            found[path] = module
+    return found
+
+
+def forget_imports() -> None:
+    """Have your files read again when they are imported the next time."""
+    for module in own_modules().values():
+        if module.__name__ != "__main__":
+            del sys.modules[module.__name__]
+    _texts.update(_read_files())
+
+
+def collect(settings: Iterable[str]) -> dict[str, str]:
+    """Give the code of the run that begins: of a notebook, all cells that were executed so far.
+
+    Cells from before the last time that the first one was executed are left out, and so are those
+    that only set settings, whose values are compared.
+
+    Returns:
+        Texts by their paths in the project, a notebook's under the name `NOTEBOOK`.
+    """
+    code = {path: _texts.get(path) or _read(path) for path in own_modules()}
+    texts = {path.relative_to(ROOT).as_posix(): text for path, text in code.items()}
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    if shell := get_ipython():
+        cells = [bare(_as_python(cell)) for cell in shell.history_manager.input_hist_raw[1:]]
+        last_start = len(cells) - 1 - cells[::-1].index(cells[0])
+        kept = dict.fromkeys(cell for cell in cells[last_start:] if not _sets_only(cell, settings))
+        texts[NOTEBOOK] = "\n".join(kept) + "\n"
+    elif main and Path(main).is_file():
+        texts.setdefault(Path(main).name, _read(Path(main)))
+    return texts
+
+
+def script_arguments() -> dict[str, list[str]]:
+    """What a script was started with, as a setting; a notebook's kernel has arguments too."""
+    return {"arguments": sys.argv[1:]} if sys.argv[1:] and not get_ipython() else {}
+
+
+def _as_python(cell: str) -> str:
+    """Translate lines such as `%pip`; a first line such as `%%time` is left out."""
+    if cell.lstrip().startswith("%%"):
+        cell = cell.lstrip().partition("\n")[2]
+    return TransformerManager().transform_cell(cell)
+
+
+def _sets_only(cell: str, settings: Iterable[str]) -> bool:
+    """Whether a cell does nothing but to set settings, as papermill's parameters do."""
+    try:
+        nodes = ast.parse(cell).body
+    except SyntaxError:
+        return False
+    assigned = [node.targets[0] for node in nodes if isinstance(node, ast.Assign)]
+    names = {target.id for target in assigned if isinstance(target, ast.Name)}
+    return len(assigned) == len(nodes) and names <= {*settings}
+
+
+def bare(text: str) -> str:
+    """Code without comments, docstrings and formatting; as it is if it is no Python."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return text
+    documented = (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    for node in ast.walk(tree):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Name what differs between the code of two runs, such as "model.py: 2 lines"."""
+    named = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after = (bare(code.get(name, "")).splitlines() for code in (old, new))
+        marks = [line[0] for line in difflib.unified_diff(before, after, n=0)][2:]
+        if count := max(marks.count("+"), marks.count("-")):
+            label = "notebook" if name == NOTEBOOK else name
+            named.append(f"{label}: {count} line{'s' * (count != 1)}")
+    return named
