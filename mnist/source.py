@@ -29,18 +29,18 @@ _texts = _read_files()  # as they are imported: they may be edited while a run g
 
 
 def own_modules() -> dict[Path, ModuleType]:
-    """Your files that are imported, tools and installed packages left out."""
-    found = {}
-    for module in list(sys.modules.values()):
-        path = Path(getattr(module, "__file__", None) or "").resolve()
-        inside = path.parts[len(ROOT.parts) :] if path.is_relative_to(ROOT) else ("mnist",)
-        if path.suffix == ".py" and inside[0] not in TOOLS and "site-packages" not in path.parts:
-            found[path] = module
-    return found
+    """The project's files that are imported, by their paths."""
+    files = [(getattr(module, "__file__", None), module) for module in list(sys.modules.values())]
+    found = {Path(file).resolve(): module for file, module in files if file}
+    return {
+        path: module
+        for path, module in found.items()
+        if path.is_relative_to(ROOT) and path.suffix == ".py" and "site-packages" not in path.parts
+    }
 
 
 def forget_imports() -> None:
-    """Have your files read again when they are imported the next time."""
+    """Have the project's files read again when they are imported the next time."""
     for module in own_modules().values():
         if module.__name__ != "__main__":
             del sys.modules[module.__name__]
@@ -56,8 +56,12 @@ def collect(settings: Iterable[str]) -> dict[str, str]:
     Returns:
         Texts by their paths in the project, a notebook's under the name `NOTEBOOK`.
     """
-    code = {path: _texts.get(path) or _read(path) for path in own_modules()}
-    texts = {path.relative_to(ROOT).as_posix(): text for path, text in code.items()}
+    paths = {path.relative_to(ROOT): path for path in own_modules()}
+    texts = {
+        name.as_posix(): _texts.get(path) or _read(path)
+        for name, path in paths.items()
+        if name.parts[0] not in TOOLS
+    }
     main = getattr(sys.modules["__main__"], "__file__", None)
     if shell := get_ipython():
         cells = [bare(_as_python(cell)) for cell in shell.history_manager.input_hist_raw[1:]]

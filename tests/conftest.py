@@ -59,7 +59,8 @@ def real_mnist():
     from mnist import data
     from tests.digits import ROOT
 
-    if data.missing(ROOT / "data" / "MNIST" / "raw"):
+    raw = ROOT / "data" / "MNIST" / "raw"
+    if data.missing(raw) or data.foreign(raw):
         pytest.skip("the real MNIST is not in data/ (the notebook puts it there)")
     return ROOT / "data"
 

@@ -36,9 +36,12 @@ def test_a_bad_setting_is_named_in_one_line(name, wanted, values, good):
 
 
 def test_a_number_that_yaml_reads_as_a_text_is_told_how_to_write(good):
-    with pytest.raises(SettingsError, match=r"not '1e-1', a text: .* 0\.1 or 1\.0e-1 as a number"):
-        check_settings(good | yaml.safe_load("learning_rate: 1e-1"))
-    assert check_settings(good | yaml.safe_load("learning_rate: 1.0e-1"))["learning_rate"] == 0.1
+    for text, number in {"1e-1": "0.1", "5e-4": "0.0005", "1e-05": "0.00001"}.items():
+        with pytest.raises(SettingsError, match=rf"not '{text}', which YAML .*: write {number}$"):
+            check_settings(good | yaml.safe_load(f"learning_rate: {text}"))
+        check_settings(good | yaml.safe_load(f"learning_rate: {number}"))
+    with pytest.raises(SettingsError, match=r"not .high.$"):
+        check_settings(good | {"learning_rate": "high"})
 
 
 def test_good_settings_are_taken_from_among_others(good):

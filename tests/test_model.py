@@ -34,8 +34,9 @@ def test_any_network_for_any_image_is_summarised(capsys):
 
 def test_a_summary_leaves_the_network_as_it_is():
     net = Net()
-    before = copy.deepcopy(net.state_dict())
+    before, state = copy.deepcopy(net.state_dict()), torch.get_rng_state()
     net.summary()
+    assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert net.training
 

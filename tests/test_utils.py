@@ -105,6 +105,8 @@ def test_validation_images_come_out_of_the_training_set(small_mnist, data):
     assert pixels == {image.numpy().tobytes() for image in data[0].images}
     _, again = utils.load_mnist(small_mnist, CPU, identity, identity, 100)
     assert torch.equal(parts[1].images, again.images)
+    with pytest.raises(UserError, match="leaves none of 600 images to train with"):
+        utils.load_mnist(small_mnist, CPU, identity, identity, TRAIN_COUNT)
 
 
 AFFINE = utils.RandomAffine(7.0, 0.07, 0.1, 1.4)
