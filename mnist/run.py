@@ -288,9 +288,10 @@ class Run:
                 self._save(ended=True)
             print(f"ended by the loop {where}")
         elif isinstance(error, KeyboardInterrupt):
+            print(f"stopped {where}, {self.saved} saved")
             if self.saved and self.keeps_checkpoint:
                 self._restore()
-            print(f"stopped {where}, {self.saved} saved: to go on, run all cells, with resume=True")
+                print("to go on, run all cells again, with resume=True")
         elif isinstance(error, UserError):
             done = f"completed epochs in {self.folder}: {self.saved}"
             raise type(error)(f"epoch {self.epoch}: {error}; {done}") from None

@@ -29,12 +29,12 @@ _texts = _read_files()  # as they are imported: they may be edited while a run g
 
 
 def own_modules() -> dict[Path, ModuleType]:
-    """The project's files that are imported, by their paths."""
-    files = [(getattr(module, "__file__", None), module) for module in list(sys.modules.values())]
-    found = {Path(file).resolve(): module for file, module in files if file}
+    """The project's files that are imported, by their absolute paths."""
+    files = {getattr(module, "__file__", None): module for module in list(sys.modules.values())}
+    paths = {Path(file): module for file, module in files.items() if file}
     return {
         path: module
-        for path, module in found.items()
+        for path, module in paths.items()
         if path.is_relative_to(ROOT) and path.suffix == ".py" and "site-packages" not in path.parts
     }
 

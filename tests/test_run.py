@@ -431,7 +431,7 @@ def test_a_stop_by_hand_ends_the_cell_and_keeps_the_epochs_that_are_done(trainin
     run.before_step(3, 4, raising(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run.fit()
-    assert "stopped in epoch 3 of 4, 2 saved: to go on, run all cells" in capsys.readouterr().out
+    assert "stopped in epoch 3 of 4, 2 saved\nto go on, run all cells" in capsys.readouterr().out
     assert_weights(run, run.folder / "net.pt")
     assert len(read_history(run.folder / "history.csv")) == 2
 
