@@ -47,4 +47,5 @@ def relative(path: str | Path) -> str:
 def print_utf8() -> None:
     """Print UTF-8 from here on: a Windows code page has no ∂, no η and not every file name."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="replace")  # names of files may be no text
+        if hasattr(stream, "reconfigure"):  # a notebook's has none, and takes all characters
+            stream.reconfigure(encoding="utf-8", errors="replace")  # file names may be no text

@@ -1,13 +1,13 @@
 """What is saved of a training: the state of its parts, and weights in all the usual forms."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map
 
@@ -28,11 +28,7 @@ def from_bytes(content: bytes) -> Any:
 
 
 def why_not_kept(part: Any, parts: Mapping[str, Any]) -> str | None:
-    """Say why a part of a training could not go on after a stop as if there had been none.
-
-    Args:
-        parts: all of them, each of which is kept by itself.
-    """
+    """Say why a part of a training could not go on after a stop; each of `parts` is kept."""
     if not hasattr(part, "state_dict") or not hasattr(part, "load_state_dict"):
         return "has no state_dict and load_state_dict"
     state = part.state_dict()
@@ -60,69 +56,49 @@ def _dicts(content: Any) -> Iterator[Mapping[Any, Any]]:
             yield from _dicts(value)
 
 
-def load_weights(model: nn.Module, path: str | Path) -> None:
-    """Load weights from a file into the model.
-
-    Raises:
-        UserError: if the file does not exist, cannot be read, or has no weights of this model.
-    """
-    model.load_state_dict(read_weights(path, model.state_dict()))
-
-
 # Which torch reads back safely, but only by name: a number of NumPy's beside the weights.
 NUMPY_NUMBERS = [
     np.dtype,
-    *{type(np.dtype(letter)) for letter in "?bhilqBHILQefd"},
+    *{type(np.dtype(letter)) for letter in "?bhilqefd"},
     (np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"),
     (np.float64(0).__reduce__()[0], "numpy._core.multiarray.scalar"),
 ]
 
 
-def read_weights(path: str | Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read a network's weights: in the file, the dict at any depth that has their names.
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Load weights from a file into the model: the dict, at any depth, that has their names.
 
-    All the names may begin with the same words, such as the `module.` of `nn.DataParallel`, the
-    `_orig_mod.` of `torch.compile` or the `model.` of Lightning. A `.safetensors` file is read by
-    the package of this name.
-
-    Args:
-        wanted: the names and shapes that the weights must have.
+    All names may begin with the same words, such as the `module.` of `nn.DataParallel` or the
+    `model.` of Lightning. A `.safetensors` file is read by the package of this name.
 
     Raises:
         UserError: if the file does not exist, cannot be read, or has other names or shapes.
     """
-    path = Path(path).expanduser()
+    path, names = Path(path).expanduser(), model.state_dict().keys()
     if not path.is_file():
         raise UserError(f"{path} does not exist: name a file such as the net.pt of a run")
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
 
-            content = load(path.read_bytes())
-        else:
+        content = load_file(path)
+    else:
+        try:
             with torch.serialization.safe_globals(NUMPY_NUMBERS):
                 content = from_bytes(path.read_bytes())
-    except Exception as error:  # of a damaged file, torch raises nearly anything
-        if isinstance(error, ImportError):  # of safetensors
-            raise
-        told = f"{path} is damaged, or has more than tensors: save model.state_dict()"
-        raise UserError(told) from None
-    first = next(iter(wanted))
-    for weights in _dicts(content):
-        for name in [name for name in map(str, weights) if name.endswith(first)]:
-            prefix = name.removesuffix(first)
-            found = {
-                name.removeprefix(prefix): value
-                for name, value in weights.items()
-                if str(name).startswith(prefix)
-            }
-            if found.keys() == wanted.keys():
-                for name, weight in wanted.items():
-                    if (shape := getattr(found[name], "shape", ())) != weight.shape:
-                        sizes = f"{tuple(shape)} in place of {tuple(weight.shape)}"
-                        raise UserError(f"{path}: {name} has the shape {sizes}")
-                return found
-    closest = max(_dicts(content), key=lambda found: len(found.keys() & wanted.keys()), default={})
-    name = next(name for name in [*wanted, *closest] if (name in wanted) != (name in closest))
-    differs = "is missing" if name in wanted else "belongs to no layer of it"
-    raise UserError(f"{path} has no weights of this network: {name} {differs}")
+        except Exception:  # of a damaged file, torch raises nearly anything
+            told = f"{path} is damaged, or has more than tensors: save model.state_dict()"
+            raise UserError(told) from None
+    candidates = [part for found in _dicts(content) for part in _without_prefix(found, names)]
+    try:
+        model.load_state_dict(max(candidates, key=lambda one: len(one.keys() & names), default={}))
+    except RuntimeError as error:
+        told = " ".join(str(error).split())
+        raise UserError(f"{path} has no weights of this network. {told[:400]}") from None
+
+
+def _without_prefix(found: Mapping[str, Any], names: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The parts of a dict whose names, after a common prefix, begin as the network's."""
+    first = next(iter(names))
+    for prefix in [name.removesuffix(first) for name in map(str, found) if name.endswith(first)]:
+        inside = {str(name): value for name, value in found.items() if str(name).startswith(prefix)}
+        yield {name.removeprefix(prefix): value for name, value in inside.items()}

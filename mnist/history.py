@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +15,7 @@ from mnist import source
 class Epoch:
     """One row of the history: losses in nats per image, accuracies in percent.
 
-    The learning rate is that of the epoch's first step. Training loss and accuracy are those
-    of the batches as they were trained on, augmented and with dropout. `more` holds numbers of
-    the learner's own, by name.
+    The learning rate is that of its first step; training images are augmented, with dropout on.
     """
 
     epoch: int
@@ -28,7 +25,7 @@ class Epoch:
     test_loss: float
     test_accuracy: float
     seconds: float
-    more: dict[str, float] = field(default_factory=dict)
+    more: dict[str, float] = field(default_factory=dict)  # your own numbers
 
 
 LOG_HEADER = "epoch    rate   train loss   accuracy   test loss   accuracy   seconds"
@@ -46,7 +43,7 @@ def log_line(row: Epoch) -> str:
 def save_history(history: list[Epoch], path: Path) -> None:
     """Write the history as CSV, one row per epoch."""
     rows = [asdict(row) for row in history]
-    rows = [row | row.pop("more") for row in rows]
+    rows = [row | (row.pop("more") | row) for row in rows]
     file = io.StringIO()
     names = dict.fromkeys(name for row in rows for name in row)
     writer = csv.DictWriter(file, names, lineterminator="\n")
@@ -67,9 +64,6 @@ def read_history(path: str | Path) -> list[Epoch]:
     return history
 
 
-# --- The runs of a folder -----------------------------------------------------------------
-
-
 class StoredRun(NamedTuple):
     """A run as its folder holds it: its settings, its code, and what came of it."""
 
@@ -81,25 +75,12 @@ class StoredRun(NamedTuple):
 
     def changes(self, new: "StoredRun") -> list[str]:
         """Name what is different in a newer run, such as "epochs 19 → 3"."""
-        names = sorted(self.settings.keys() | new.settings.keys())
-        pairs = [(name, self.settings.get(name), new.settings.get(name)) for name in names]
-        changed = [
-            f"{name} {_shown(before)} → {_shown(after)}"
-            for name, before, after in pairs
-            if before != after
-        ]
+        changed = []
+        for name in sorted(self.settings.keys() | new.settings.keys()):
+            before, after = self.settings.get(name), new.settings.get(name)
+            if before != after:
+                changed.append(f"{name} {before!r} → {after!r}")
         return changed + source.differences(self.code, new.code)
-
-
-def _shown(value: Any) -> str:
-    return "none" if value in ("", None) else str(value)
-
-
-def as_kept(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings as they are when they are read again from JSON."""
-    return json.loads(
-        json.dumps(settings, default=lambda value: getattr(value, "__name__", str(value)))
-    )
 
 
 def write_start(run: StoredRun) -> None:
@@ -111,25 +92,20 @@ def write_start(run: StoredRun) -> None:
 
 
 def read_runs(output_dir: str | Path) -> list[StoredRun]:
-    """Read all runs of a folder, in the order in which they began.
-
-    One whose files were changed so that they cannot be read is named and left out.
-    """
-    files = Path(output_dir).expanduser().glob("*/settings.json")
-    folders = [file.parent for file in files if file.parent.name.isdecimal()]
+    """Read all runs of a folder in their order; one that cannot be read is named and left out."""
     runs = []
-    for folder in sorted(folders, key=lambda folder: int(folder.name)):
+    folders = [file.parent for file in Path(output_dir).expanduser().glob("*/settings.json")]
+    numbers = {int(folder.name): folder for folder in folders if folder.name.isdecimal()}
+    for _, folder in sorted(numbers.items()):
         code, history = folder / "code", folder / "history.csv"
         try:
             content = json.loads((folder / "settings.json").read_bytes())
             paths = sorted(code.rglob("*.py"))
             texts = {path.relative_to(code).as_posix(): path.read_text("utf-8") for path in paths}
             rows = read_history(history) if history.exists() else []
-            run = StoredRun(folder, content["settings"], content["parameters"], texts, rows)
+            runs.append(StoredRun(folder, content["settings"], content["parameters"], texts, rows))
         except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"{folder} is left out: it cannot be read ({error})")
-        else:
-            runs.append(run)
     return runs
 
 
@@ -140,22 +116,15 @@ def table(runs: list[StoredRun]) -> str:
     rows = [[*header, "seconds", "what changed"]]
     for before, run in zip([None, *runs], runs, strict=False):
         done, wanted = len(run.history), run.settings["epochs"]
-        numbers = ["–" for _ in header[2:]]  # of a run whose weights were given
+        epochs = "–" if run.settings.get("weights") else f"{done} of {wanted}"
+        numbers = [f"{done}" if done == wanted else epochs, *["–" for _ in header[3:]]]
         if run.history:
-            last = run.history[-1]
-            numbers = [
-                f"{done}" if done == wanted else f"{done} of {wanted}",
-                f"{last.test_accuracy:.2f} %",
-                f"{max(row.test_accuracy for row in run.history):.2f} %",
-                f"{last.test_loss:.4f}",
-                *(f"{last.more[name]:.4f}" if name in last.more else "–" for name in more),
-            ]
-        elif not run.settings.get("weights"):
-            numbers[0] = f"0 of {wanted}"
+            last, best = run.history[-1], max(row.test_accuracy for row in run.history)
+            numbers[1:4] = f"{last.test_accuracy:.2f} %", f"{best:.2f} %", f"{last.test_loss:.4f}"
+            numbers[4:] = [f"{last.more[name]:.4f}" if name in last.more else "–" for name in more]
         seconds = f"{sum(row.seconds for row in run.history):.0f}"
         changes = (", ".join(before.changes(run)) or "nothing") if before else ""
         rows.append([run.folder.name, f"{run.parameters:,}", *numbers, seconds, changes])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "   ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in rows
-    )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("   ".join([*map(str.rjust, row[:-1], widths), row[-1]]) for row in rows)
+    return "\n".join(map(str.rstrip, lines))

@@ -1,18 +1,16 @@
 """A run: its folder, its epochs, what is saved after each, and how it goes on after a stop."""
 
+import json
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, SequentialSampler
@@ -34,21 +32,18 @@ class Run:
 
     A run goes on if its settings and its code are those of the last run that is not whole; a whole
     one shows its results. Anything else begins the next folder, and one line says what differs.
-    Code is what `source.collect` gives.
 
-    The folder holds `settings.json`, the code, and after every epoch `history.csv`, the weights
-    `net.pt` and `checkpoint.pt`. These are written when the loop asks for the next epoch or ends,
-    also by `break`, so whatever it does after `record` belongs to the epoch.
+    It is saved when the loop asks for the next epoch or ends, also by `break`, so whatever the
+    loop does after `record` belongs to the epoch.
 
     Args:
         settings: by name, with `epochs` and `output_dir`; without `precision`, `resume` and
             `weights`, these are "auto", True and empty. With `weights`, nothing is trained.
-        scheduler: a schedule of the learning rate, or None.
         more: further objects that the loop changes, such as an average of the weights. If one
             cannot be kept, a line says why; then there is no checkpoint.
 
     Attributes:
-        folder: where this run keeps everything.
+        folder: of this run, with its settings, code, history, weights and checkpoint.
         history: the epochs that are done, those from before an interruption too.
         bar: the progress bar, for `train` to move on; None if there is nothing to train.
         precision: the type for the forward pass in training, which a resumed run keeps.
@@ -67,16 +62,14 @@ class Run:
         test_loader: DataLoader,
         **more: Any,
     ) -> None:
-        if hasattr(sys.stdout, "reconfigure"):  # a notebook's has none, and takes all characters
-            print_utf8()
+        print_utf8()
         settings = {"precision": "auto", "resume": True, "weights": "", **settings}
-        self.model, self.optimizer = model, optimizer
+        self.model, self.optimizer, self.steps = model, optimizer, len(train_loader)
         self.parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, **more}
         self.parts = {name: part for name, part in self.parts.items() if part is not None}
         self.order = order_of(train_loader)
         if self.order is not None:  # a look at a batch has moved it
             self.order.manual_seed(self.order.initial_seed())
-        self.steps = len(train_loader)
         self.total = 0 if settings["weights"] else settings["epochs"]
         self.history: list[Epoch] = []
         self.saved = self.epoch = 0
@@ -84,12 +77,10 @@ class Run:
         self.bar: tqdm | None = None
         with torch.random.fork_rng(devices=[]):  # a look at the images changes no result
             images = next(iter(test_loader))[0][:16].to(next(model.parameters()).device)
-        given = answers(model, images)
-        if isinstance(given, Tensor) and not given.isfinite().all():
+        if not torch.as_tensor(answers(model, images)).isfinite().all():
             raise UserError("the network's answers are not finite before any training")
-        self.computed_in = settings["precision"]
-        if self.computed_in == "auto":
-            self.computed_in = fastest_precision(model, images)
+        asked = settings["precision"]
+        self.computed_in = fastest_precision(model, images) if asked == "auto" else asked
         self._find_folder(settings)
         self.precision = getattr(torch, self.computed_in)
         self.keeps_checkpoint = self.ended or not self.total or self._can_keep_parts()
@@ -97,7 +88,7 @@ class Run:
     def _find_folder(self, settings: dict[str, Any]) -> None:
         """Take up the last run with the same settings and code, else begin the next folder."""
         compared = {name: value for name, value in settings.items() if name not in NOT_COMPARED}
-        compared = history.as_kept(compared | source.script_arguments())
+        compared = json.loads(json.dumps(compared, default=str))  # as they are when read again
         parameters = sum(parameter.numel() for parameter in self.model.parameters())
         new = StoredRun(Path(), compared, parameters, source.collect(settings), [])
         output_dir = Path(settings["output_dir"]).expanduser()
@@ -112,44 +103,39 @@ class Run:
         if any(change.startswith("epochs ") for change in changes):
             print("it begins anew, for the schedule depends on the number of epochs")
 
-    def _lock(self, folder: Path) -> bool:
-        """Take a folder; false if another process trains in it."""
+    def _lock(self, folder: Path) -> None:
+        """Take a folder, unless another process trains in it."""
         # Singletons: this process itself may take a folder again that it has not let go of.
         self.folder, self.lock = folder, FileLock(folder / ".lock", is_singleton=True)
-        with suppress(OSError, NotImplementedError):  # a network drive may know no locks
-            try:
-                self.lock.acquire(timeout=0)
-            except Timeout:
-                return False
-        return True
+        try:
+            self.lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError("another process trains it") from None
+        except (OSError, NotImplementedError):
+            pass  # a network drive may know no locks
 
     def _goes_on(self, folder: Path) -> bool:
         """Take up a run where it was left; false, with a line that says why, if it cannot be."""
         name = f"run {folder.name}, in {folder}"
-        if not self._lock(folder):
-            print(f"{name}, is being trained by another process: a new run begins")
-            return False
         try:
+            self._lock(folder)
             self._restore()
         except UserError as error:
             print(f"{name}, cannot go on: {error}. A new run begins")
             self.lock.release()
             return False
-        done = f"{self.saved} of {self.total} epochs are done"
-        if self.ended:
-            print(f"{name}, is whole: {done}. To train it anew, set resume=False, run all cells")
-        else:
-            print(f"{name}, goes on: {done}" if self.total else name)
+        state = "is whole" if self.ended or not self.total else "goes on"
+        print(f"{name}, {state}: {self.saved} of {self.total} epochs are done")
         return True
 
     def _can_keep_parts(self) -> bool:
         """Whether a stopped run can go on from the states of its parts; a line says why not."""
-        reasons = {name: why_not_kept(part, self.parts) for name, part in self.parts.items()}
-        for name, reason in reasons.items():
-            if reason:
-                kind = type(self.parts[name]).__name__
-                print(f"{name} ({kind}) {reason}: a run that is stopped cannot go on")
-        return not any(reasons.values())
+        can = True
+        for name, part in self.parts.items():
+            if why := why_not_kept(part, self.parts):
+                can = False
+                print(f"{name} ({type(part).__name__}) {why}: after a stop, a new run begins")
+        return can
 
     def epochs(self) -> Iterator[int]:
         """Give the numbers of the epochs that are left, counted from 1."""
@@ -169,7 +155,7 @@ class Run:
             yield epoch
             if len(self.history) < epoch:
                 raise UserError("call run.record(trained, tested) at the end of the loop")
-            self._save(ended=epoch == self.total)
+            self._save(ended=epoch >= self.total)
             self.within_epoch = False
 
     def record(
@@ -181,13 +167,8 @@ class Run:
             trained: mean loss (nats per image) and accuracy (percent) in training.
             tested: the same on the test images.
             more: other numbers by name, such as `f1=0.99`; those of an array are numbered.
-
-        Raises:
-            UserError: if one of these names is that of a column.
         """
         seconds = time.perf_counter() - self.began
-        if taken := more.keys() & {field.name for field in fields(Epoch)}:
-            raise UserError(f"{', '.join(taken)} is a column already: take another name")
         own = {}
         for name, value in more.items():
             values = torch.as_tensor(value).flatten().tolist()
@@ -198,14 +179,20 @@ class Run:
         self.history.append(row)
         print(history.log_line(row))
         if row.test_accuracy < GUESSING:
-            advice = "lower learning_rate or momentum, or raise a learning_rate close to 0"
-            print(f"{row.test_accuracy:.2f} % is no better than guessing: if it stays so, {advice}")
+            print(f"{row.test_accuracy:.2f} % is no better than guessing: is the rate too high?")
 
     def _save(self, ended: bool) -> None:
         self.saved, self.ended = len(self.history), ended
         self.keeps_checkpoint = self.keeps_checkpoint and self._can_keep_parts()
         if self.keeps_checkpoint:
-            write_whole(self.folder / "checkpoint.pt", as_bytes(self._state()))
+            state = {
+                "parts": {name: part.state_dict() for name, part in self.parts.items()},
+                "random": {name: get() for name, (get, _) in self._random_numbers().items()},
+                "history": [vars(row) for row in self.history],
+                "computed_in": self.computed_in,
+                "ended": ended,
+            }
+            write_whole(self.folder / "checkpoint.pt", as_bytes(state))
         else:  # a part may have come to hold something that cannot be kept
             (self.folder / "checkpoint.pt").unlink(missing_ok=True)
         self._write_results()
@@ -214,21 +201,8 @@ class Run:
         history.save_history(self.history, self.folder / "history.csv")
         write_whole(self.folder / "net.pt", as_bytes(self.model.state_dict()))
 
-    def _state(self) -> dict[str, Any]:
-        return {
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
-            "random": {name: get() for name, (get, _) in self._random_numbers().items()},
-            "history": [vars(row) for row in self.history],
-            "computed_in": self.computed_in,
-            "ended": self.ended,
-        }
-
     def _restore(self) -> None:
-        """Put everything back as this run has last saved it.
-
-        Raises:
-            UserError: if it was not saved, or the file is damaged.
-        """
+        """Put everything back as this run has last saved it; if it cannot be, say why."""
         path, results = self.folder / "checkpoint.pt", self.folder / "history.csv"
         rows = history.read_history(results) if results.exists() else []
         if path.exists():
@@ -244,7 +218,7 @@ class Run:
             self.history = [Epoch(**row) for row in state["history"]]
             self.computed_in, self.ended = state["computed_in"], state["ended"]
             self._write_results()  # a kill may have come after the checkpoint was written
-        elif rows and len(rows) == self.total:
+        elif rows and len(rows) >= self.total:
             self.model.load_state_dict(from_bytes((self.folder / "net.pt").read_bytes()))
             self.history, self.ended = rows, True
         elif rows:
@@ -261,10 +235,9 @@ class Run:
         }
         if self.order is not None:
             sources["order"] = self.order.get_state, self.order.set_state
-        if torch.cuda.is_available():
-            sources["cuda"] = torch.cuda.get_rng_state, torch.cuda.set_rng_state
-        if torch.backends.mps.is_available():
-            sources["mps"] = torch.mps.get_rng_state, torch.mps.set_rng_state
+        for device in (torch.cuda, torch.mps):
+            if device.is_available():
+                sources[device.__name__] = device.get_rng_state, device.set_rng_state
         return sources
 
     def __enter__(self) -> "Run":
@@ -288,10 +261,9 @@ class Run:
                 self._save(ended=True)
             print(f"ended by the loop {where}")
         elif isinstance(error, KeyboardInterrupt):
-            print(f"stopped {where}, {self.saved} saved")
+            print(f"stopped {where}: {self.saved} epochs are saved")
             if self.saved and self.keeps_checkpoint:
                 self._restore()
-                print("to go on, run all cells again, with resume=True")
         elif isinstance(error, UserError):
             done = f"completed epochs in {self.folder}: {self.saved}"
             raise type(error)(f"epoch {self.epoch}: {error}; {done}") from None
@@ -300,24 +272,18 @@ class Run:
 def _next_folder(output_dir: Path) -> Path:
     """Make the next folder; no other process takes it up before its `settings.json` is there."""
     numbers = [int(folder.name) for folder in output_dir.glob("*") if folder.name.isdecimal()]
-    number = max(numbers, default=0)
+    folder = output_dir / str(max(numbers, default=0) + 1)
     try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        while True:
-            number += 1
-            with suppress(FileExistsError):  # else another process was faster
-                (output_dir / str(number)).mkdir()
-                return output_dir / str(number)
+        folder.mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"cannot make a folder in {output_dir}: {error.strerror}") from None
+        if folder.exists():  # another process was faster
+            return _next_folder(output_dir)
+        raise UserError(f"cannot make {folder}: {error.strerror}") from None
+    return folder
 
 
 def order_of(loader: DataLoader) -> torch.Generator | None:
-    """The generator that decides a loader's order of images; None if it has none of its own.
-
-    PyTorch's samplers without one draw from the global random state, which is saved too. Prints
-    a warning for a loader that keeps its state elsewhere.
-    """
+    """The generator of a loader's order of images, if any; a line tells what cannot be resumed."""
     sampler = loader.batch_sampler or loader.sampler
     while hasattr(sampler, "sampler"):
         sampler = sampler.sampler

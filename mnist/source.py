@@ -8,35 +8,28 @@ from pathlib import Path
 from types import ModuleType
 
 from IPython import get_ipython
-from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ("mnist", "common")  # they stand behind every run and are not what a learner changes
 NOTEBOOK = "notebook cells.py"  # under which its cells are kept; no module has such a name
 
 
-def _read_files() -> dict[Path, str]:
-    """The project's Python files as they are now; an environment's lie deeper."""
-    paths = [*ROOT.glob("*.py"), *ROOT.glob("*/*.py"), *ROOT.glob("*/*/*.py")]
-    return {path: _read(path) for path in paths}
-
-
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig", errors="replace")
 
 
-_texts = _read_files()  # as they are imported: they may be edited while a run goes on
+# The project's files as they are imported, for they may be edited while a run goes on.
+_texts = {path: _read(path) for depth in ("", "*/", "*/*/") for path in ROOT.glob(f"{depth}*.py")}
 
 
 def own_modules() -> dict[Path, ModuleType]:
     """The project's files that are imported, by their absolute paths."""
-    files = {getattr(module, "__file__", None): module for module in list(sys.modules.values())}
-    paths = {Path(file): module for file, module in files.items() if file}
-    return {
-        path: module
-        for path, module in paths.items()
-        if path.is_relative_to(ROOT) and path.suffix == ".py" and "site-packages" not in path.parts
-    }
+    found = {}
+    for module in list(sys.modules.values()):
+        path = Path(getattr(module, "__file__", None) or "")
+        if path.is_relative_to(ROOT) and path.suffix == ".py" and "site-packages" not in path.parts:
+            found[path] = module
+    return found
 
 
 def forget_imports() -> None:
@@ -44,45 +37,26 @@ def forget_imports() -> None:
     for module in own_modules().values():
         if module.__name__ != "__main__":
             del sys.modules[module.__name__]
-    _texts.update(_read_files())
 
 
 def collect(settings: Iterable[str]) -> dict[str, str]:
-    """Give the code of the run that begins: of a notebook, all cells that were executed so far.
+    """Give the code of the run that begins, as texts by their paths in the project.
 
-    Cells from before the last time that the first one was executed are left out, and so are those
-    that only set settings, whose values are compared.
-
-    Returns:
-        Texts by their paths in the project, a notebook's under the name `NOTEBOOK`.
+    A notebook's cells, under the name `NOTEBOOK`, are those that were executed since its first one
+    was, without those that only set settings, whose values are compared.
     """
     paths = {path.relative_to(ROOT): path for path in own_modules()}
-    texts = {
-        name.as_posix(): _texts.get(path) or _read(path)
-        for name, path in paths.items()
-        if name.parts[0] not in TOOLS
-    }
+    paths = {name: path for name, path in paths.items() if name.parts[0] not in TOOLS}
+    texts = {name.as_posix(): _texts.get(path) or _read(path) for name, path in paths.items()}
     main = getattr(sys.modules["__main__"], "__file__", None)
     if shell := get_ipython():
-        cells = [bare(_as_python(cell)) for cell in shell.history_manager.input_hist_raw[1:]]
+        cells = [bare(cell) for cell in shell.history_manager.input_hist_raw[1:]]
         last_start = len(cells) - 1 - cells[::-1].index(cells[0])
         kept = dict.fromkeys(cell for cell in cells[last_start:] if not _sets_only(cell, settings))
         texts[NOTEBOOK] = "\n".join(kept) + "\n"
     elif main and Path(main).is_file():
         texts.setdefault(Path(main).name, _read(Path(main)))
     return texts
-
-
-def script_arguments() -> dict[str, list[str]]:
-    """What a script was started with, as a setting; a notebook's kernel has arguments too."""
-    return {"arguments": sys.argv[1:]} if sys.argv[1:] and not get_ipython() else {}
-
-
-def _as_python(cell: str) -> str:
-    """Translate lines such as `%pip`; a first line such as `%%time` is left out."""
-    if cell.lstrip().startswith("%%"):
-        cell = cell.lstrip().partition("\n")[2]
-    return TransformerManager().transform_cell(cell)
 
 
 def _sets_only(cell: str, settings: Iterable[str]) -> bool:
@@ -116,6 +90,5 @@ def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
         before, after = (bare(code.get(name, "")).splitlines() for code in (old, new))
         marks = [line[0] for line in difflib.unified_diff(before, after, n=0)][2:]
         if count := max(marks.count("+"), marks.count("-")):
-            label = "notebook" if name == NOTEBOOK else name
-            named.append(f"{label}: {count} line{'s' * (count != 1)}")
+            named.append(f"{name.removesuffix(' cells.py')}: {count} line{'s' * (count != 1)}")
     return named

@@ -134,11 +134,11 @@ OTHER = {name: value for name, value in Net().state_dict().items() if name != NA
     [
         (None, "does not exist"),
         (b"no weights", "is damaged, or has more than tensors"),
-        (torch.ones(3), f"has no weights of this network: {NAME} is missing"),
-        (OTHER, f"{NAME} is missing"),
-        (Net().state_dict() | {"mine": torch.ones(3)}, "mine belongs to no layer"),
-        (OTHER | {NAME: torch.ones(4, 7)}, rf"{NAME} has the shape \(4, 7\) in place of \(16, 1,"),
-        (OTHER | {NAME: 3}, rf"{NAME} has the shape \(\) in place"),
+        (torch.ones(3), f"has no weights of this network. .*Missing .*{NAME}"),
+        (OTHER, f"Missing .*{NAME}"),
+        (OTHER | {NAME: torch.ones(4, 7)}, rf"mismatch for {NAME}: .*\[4, 7\].*\[16, 1, 3, 3\]"),
+        (OTHER | {NAME: 3}, f'"{NAME}", expected .* received .*int'),
+        (Net().state_dict() | {"mine": torch.ones(3)}, 'Unexpected .*"mine"'),
     ],
 )
 def test_weights_that_cannot_be_used_are_named_in_one_line(content, named, tmp_path):

@@ -123,29 +123,24 @@ def of_wrong_size(x):
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda x: x, "logits: end forward with F.log_softmax(x, dim=1)"),
-        (F.relu, "logits"),
-        (lambda x: x.softmax(1), "probabilities: end forward with F.log_softmax"),
-        (torch.sigmoid, "probabilities: end forward with F.log_softmax"),
-        (lambda x: x.log_softmax(0), "over the images: .*dim=1"),
-        (lambda x: (x.log_softmax(1), x), "a tuple, not a tensor"),
-        (lambda x: {"logits": x}, "a dict, not a tensor"),
-        (lambda x: x.log_softmax(1)[:, :9], r"\(16, 9\) for 16 images, not \(16, 10\)"),
-        (lambda x: x.log_softmax(1)[:, :, None, None], r"\(16, 10, 1, 1\)"),
-        (lambda x: x.log_softmax(1) / 0, "not finite"),
-        (lambda x: x.log_softmax(1).detach(), "depend on no weight that is trained: .*detach"),
+        (lambda x: x, "numbers whose exponentials do not add up to 1"),
+        (lambda x: x.softmax(1), "numbers whose exponentials do not add up to 1"),
+        (lambda x: x.log_softmax(0), "numbers whose exponentials do not add up to 1"),
+        (lambda x: x.log_softmax(1) / 0, "numbers whose exponentials do not add up to 1"),
+        (lambda x: (x.log_softmax(1), x), "a tuple"),
+        (lambda x: {"logits": x}, "a dict"),
+        (lambda x: x.log_softmax(1)[:, :9], r"shape \(16, 9\)"),
     ],
 )
 def test_other_answers_are_named_before_training_with_what_to_write(end, told):
-    with pytest.raises(UserError, match=told.replace("(x, dim=1)", r"\(x, dim=1\)")) as error:
+    with pytest.raises(UserError, match=rf"end forward with F.log_softmax.*It gives {told}$"):
         utils.prepare(Gives(end), CPU)
-    assert "\n" not in str(error.value)
 
 
 def test_answers_in_training_count_too():
     model = Gives(None)
     model.end = lambda x: (x.log_softmax(1),) if model.training else x.log_softmax(1)
-    with pytest.raises(UserError, match="a tuple"):
+    with pytest.raises(UserError, match="It gives a tuple"):
         utils.prepare(model, CPU)
 
 
