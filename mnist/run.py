@@ -33,8 +33,7 @@ class Run:
     A run goes on if its settings and its code are those of the last run that is not whole; a whole
     one shows its results. Anything else begins the next folder, and one line says what differs.
 
-    It is saved when the loop asks for the next epoch or ends, also by `break`, so whatever the
-    loop does after `record` belongs to the epoch.
+    It is saved when the loop asks for the next epoch or ends, also by `break`.
 
     Args:
         settings: by name, with `epochs` and `output_dir`; without `precision`, `resume` and

@@ -11,7 +11,7 @@ from torch.optim import SGD, lr_scheduler
 from torch.optim.swa_utils import AveragedModel
 
 from common import UserError
-from mnist.checkpoint import as_bytes, from_bytes, load_weights, why_not_kept
+from mnist.checkpoint import load_weights, why_not_kept
 from model import Net
 
 
@@ -22,59 +22,38 @@ class Part:
         self.kept = kept
 
     def state_dict(self):
-        return {"kept": self.kept}
+        return {"kept": self.kept.state_dict() if isinstance(self.kept, SGD) else self.kept}
 
-    def load_state_dict(self, state):
-        self.kept = state["kept"]
-
-
-class Around(SGD):
-    """An optimizer around another, as SAM is: its own state_dict does not have the other's."""
-
-    def __init__(self, parameters):
-        super().__init__(parameters, lr=0.1)
-        self.base = SGD(self.param_groups, lr=0.1, momentum=0.9)
+    def load_state_dict(self, state): ...
 
 
-class Sharing(Around):
-    def __init__(self, parameters):
-        super().__init__(parameters)
-        self.base.state = self.state
-
-
-class Lookahead(Part):
-    def __init__(self, optimizer):
-        self.base = optimizer
-
-    def state_dict(self):
-        return {"base": self.base.state_dict(), "steps": 3}
-
-
-class Warm(lr_scheduler.LambdaLR):
-    """A schedule that holds another in its state."""
-
-    def __init__(self, optimizer):
-        self.then = lr_scheduler.StepLR(optimizer, 1)
-        super().__init__(optimizer, lambda epoch: 1.0)
+def around(shared):
+    """An optimizer around another, as SAM is, whose state may be the other's."""
+    outer = SGD(MODEL.parameters(), lr=0.1)
+    outer.base = SGD(outer.param_groups, lr=0.1, momentum=0.9)
+    outer.base.state = outer.state if shared else outer.base.state
+    return outer
 
 
 MODEL = nn.Linear(2, 1)
 OPTIMIZER = SGD(MODEL.parameters(), lr=0.1)
 PARTS = {"model": MODEL, "optimizer": OPTIMIZER}
+UNREADABLE = "has a state_dict with more than tensors"
 
 
 @pytest.mark.parametrize(
     ("part", "reason"),
     [
         (object(), "has no state_dict and load_state_dict"),
-        (Part(np.zeros(2)), "has a state_dict with more than tensors"),
-        (Part(deque(maxlen=3)), "has a state_dict with more than tensors"),
-        (Part(lambda x: x), "has a state_dict with more than tensors"),
-        (Warm(OPTIMIZER), "has a state_dict with more than tensors"),
-        (Around(MODEL.parameters()), r"has a state_dict without that of its base \(SGD\)"),
-        (Sharing(MODEL.parameters()), None),
-        (Lookahead(SGD(MODEL.parameters(), lr=0.1)), None),
+        (Part(np.zeros(2)), UNREADABLE),
+        (Part(deque(maxlen=3)), UNREADABLE),
+        (Part(lambda x: x), UNREADABLE),
+        (Part(lr_scheduler.StepLR(OPTIMIZER, 1)), UNREADABLE),
+        (around(shared=False), r"has a state_dict without that of its base \(SGD\)"),
+        (around(shared=True), None),
+        (Part(SGD(MODEL.parameters(), lr=0.1)), None),
         (Part({"best": np.float64(1), "at": [np.int64(3), None, torch.ones(2)]}), None),
+        (Part([2 * weight for weight in MODEL.parameters()]), None),  # no leaves of a graph
         (AveragedModel(MODEL), None),
         (lr_scheduler.StepLR(OPTIMIZER, 1), None),
         *((part, None) for part in PARTS.values()),
@@ -86,16 +65,12 @@ def test_a_part_whose_state_is_lost_is_told(part, reason):
     assert (why and re.match(reason, why)) if reason else why is None
 
 
-def test_numpy_s_numbers_become_python_s():
-    assert from_bytes(as_bytes({"a": [np.float64(0.5), np.int64(2)]})) == {"a": [0.5, 2]}
-
-
 def under(name):
-    return lambda net: {"epoch": 3, "optimizer": {"state": {}}, name: net}
+    return lambda net: {"epoch": np.int64(3), "optimizer": {"state": {}}, name: net}
 
 
 def with_prefix(prefix):
-    return lambda net: {f"{prefix}{name}": value for name, value in net.items()}
+    return lambda net: {"n_averaged": 3} | {f"{prefix}{name}": net[name] for name in net}
 
 
 @pytest.mark.parametrize(
@@ -103,18 +78,15 @@ def with_prefix(prefix):
     [
         *map(under, ("net", "model", "model_state", "best_model", "state_dict_ema")),
         *map(with_prefix, ("module.", "_orig_mod.", "module._orig_mod.", "model.")),
-        lambda net: {"state_dict": with_prefix("model.")(net), "pytorch-lightning_version": "2"},
-        lambda net: {"model": net, "accuracy": np.float64(99.5), "epoch": np.int64(3)},
-        lambda net: {**with_prefix("module.")(net), "n_averaged": torch.tensor(3)},
+        lambda net: {"state_dict": with_prefix("model.")(net), "accuracy": np.float64(99.5)},
         lambda net: [{"parts": {"model": net}}],
     ],
 )
 def test_weights_of_all_common_forms_are_taken(kept, tmp_path):
-    saved, model = Net(), Net()
-    torch.save(kept(saved.state_dict()), tmp_path / "net.pt")
+    saved, model = Net().state_dict(), Net()
+    torch.save(kept(saved), tmp_path / "net.pt")
     load_weights(model, tmp_path / "net.pt")
-    for name, value in saved.state_dict().items():
-        assert torch.equal(value, model.state_dict()[name])
+    assert all(torch.equal(saved[name], value) for name, value in model.state_dict().items())
 
 
 def test_weights_in_safetensors_are_taken(tmp_path):
@@ -133,19 +105,16 @@ OTHER = {name: value for name, value in Net().state_dict().items() if name != NA
     ("content", "named"),
     [
         (None, "does not exist"),
-        (b"no weights", "is damaged, or has more than tensors"),
+        ({"f": print}, "is damaged, or has more than tensors"),
         (torch.ones(3), f"has no weights of this network. .*Missing .*{NAME}"),
         (OTHER, f"Missing .*{NAME}"),
         (OTHER | {NAME: torch.ones(4, 7)}, rf"mismatch for {NAME}: .*\[4, 7\].*\[16, 1, 3, 3\]"),
-        (OTHER | {NAME: 3}, f'"{NAME}", expected .* received .*int'),
         (Net().state_dict() | {"mine": torch.ones(3)}, 'Unexpected .*"mine"'),
     ],
 )
 def test_weights_that_cannot_be_used_are_named_in_one_line(content, named, tmp_path):
     path = tmp_path / "net.pt"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    elif content is not None:
+    if content is not None:
         torch.save(content, path)
     with pytest.raises(UserError, match=rf"net\.pt[^\n]* {named}[^\n]*$"):
         load_weights(Net(), path)

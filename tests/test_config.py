@@ -22,21 +22,17 @@ def good():
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
 def test_a_number_that_is_not_finite_or_negative_is_named_in_one_line(value, good):
-    for name in ("epochs", "learning_rate"):
-        with pytest.raises(UserError, match=rf"^{name} must be a finite number, .*not {value}$"):
-            check_settings(good | {name: value})
+    with pytest.raises(UserError, match=rf"^epochs must be a finite number, .*not {value}$"):
+        check_settings(good | {"epochs": value})
     with pytest.raises(UserError, match=r"clip must be .*; 0 clips nothing, not"):
         check_settings(good | {"clip": value})
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("1e-1", "0.1"), ("5e-4", "0.0005"), ("1e-05", "0.00001")]
-)
-def test_a_number_that_yaml_reads_as_a_text_is_told_how_to_write(text, number, good):
-    told = f"YAML reads learning_rate: {text} as a text: write {number}$"
-    with pytest.raises(UserError, match=told):
-        check_settings(good | yaml.safe_load(f"learning_rate: {text}"))
-    check_settings(good | yaml.safe_load(f"learning_rate: {number}"))
+def test_a_number_that_yaml_reads_as_a_text_is_told_how_to_write(good):
+    for text, number in {"1e-1": "0.1", "5e-4": "0.0005", "1e-05": "0.00001"}.items():
+        with pytest.raises(UserError, match=f"learning_rate: {text} as a text: write {number}$"):
+            check_settings(good | yaml.safe_load(f"learning_rate: {text}"))
+        check_settings(good | yaml.safe_load(f"learning_rate: {number}"))
 
 
 def test_good_settings_are_taken_from_among_others(good):

@@ -17,6 +17,7 @@ from mnist.notebook import attempt
 from mnist.page import write_page
 from mnist.photo import classify
 from mnist.receptive_field import trace
+from model import Net
 from tests.digits import CPU, TrainingRun
 from tests.networks import NETWORKS, Chain, Functional, Gives, Residual, lenet
 
@@ -199,3 +200,21 @@ def minding_autocast(x):
 def test_bfloat16_only_where_a_network_runs_in_it(model, precision, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
     assert first_look.fastest_precision(model, torch.rand(8, 1, 28, 28)) == precision
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bfloat16"),
+        ({"amx_bf16": True}, "bfloat16"),
+        ({"avx512_bf16": False}, "float32"),
+        (None, "float32"),
+    ],
+)
+def test_bfloat16_where_the_processor_computes_in_it(abilities, expected, monkeypatch):
+    if abilities is None:  # an older PyTorch
+        monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    else:
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
+    assert first_look.fastest_precision(Net(), torch.rand(4, 1, 28, 28)) == expected
+    assert first_look.fastest_precision(Net(), torch.rand(4, 1, 28, 28, device="meta")) == "float32"
