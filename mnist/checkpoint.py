@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.optim import Optimizer
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from common import UserError
 
@@ -36,13 +36,18 @@ def why_not_kept(part: Any, parts: Mapping[str, Any]) -> str | None:
         from_bytes(as_bytes(state))
     except Exception:  # torch and pickle raise nearly anything
         return "has a state_dict with more than tensors, numbers, texts, lists and dicts"
+    if not state:
+        return "has an empty state_dict"
     is_optimizer = isinstance(part, Optimizer)  # which has a state and groups of its own
     kept = list(_dicts(list(state.values()) if is_optimizer else state))
-    for name, inner in vars(part).items():
-        if isinstance(inner, (Optimizer, nn.Module)) and id(inner) not in map(id, parts.values()):
-            shared = is_optimizer and getattr(inner, "state", None) is part.state
-            if not shared and not any(inner.state_dict().keys() <= one.keys() for one in kept):
-                return f"has a state_dict without that of its {name} ({type(inner).__name__})"
+    known = {id(one) for one in parts.values()}
+    is_own = {name for name in vars(part) if isinstance(part, nn.Module) and name[0] == "_"}
+    for name, held in vars(part).items():
+        for inner in tree_leaves(held) if name not in is_own else ():
+            if isinstance(inner, (Optimizer, nn.Module)) and id(inner) not in known:
+                shared = is_optimizer and getattr(inner, "state", None) is part.state
+                if not shared and not any(inner.state_dict().keys() <= one.keys() for one in kept):
+                    return f"has a state_dict without that of its {name} ({type(inner).__name__})"
     return None
 
 

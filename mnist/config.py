@@ -29,6 +29,9 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
                 if name not in NAMES:
                     raise UserError(f"there is no setting {name}; there are {', '.join(NAMES)}")
     settings = {name: values[name] for name in NAMES}
+    for name in ("epochs", "batch_size"):
+        if not isinstance(settings[name], int) or settings[name] < 1:
+            raise UserError(f"{name} must be a whole number, 1 or more, not {settings[name]!r}")
     for name, value in settings.items():
         if isinstance(value, (int, float)) and not 0 <= value < math.inf:
             clip = "; 0 clips nothing" if name == "clip" else ""

@@ -86,20 +86,25 @@ def _is_mnist(path: Path) -> bool:
 
 def _take_what_was_brought(name: str, raw: Path) -> None:
     """Copy or unpack the first whole file in one of the data folders, under a common name."""
+    damaged = []
     for place, other in product((raw.parent.parent, raw.parent, raw), (name, _with_point(name))):
         for path, unpacked in ((place / other, bytes), (place / f"{other}.gz", gzip.decompress)):
-            with suppress(OSError, EOFError, zlib.error):
-                content = unpacked(path.read_bytes())
-                if _is_idx(content):
-                    return write_whole(raw / name, content)
+            if path.is_file():
+                with suppress(OSError, EOFError, zlib.error):
+                    content = unpacked(path.read_bytes())
+                    if _is_idx(content, name):
+                        return write_whole(raw / name, content)
+                damaged.append(path)
+    if damaged:
+        raise DataError(f"{damaged[0]} is no whole IDX file: replace or remove it")
 
 
-def _is_idx(content: bytes) -> bool:
-    """Whether this is a whole IDX file of bytes, with as many as its header says."""
-    dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+def _is_idx(content: bytes, name: str) -> bool:
+    """Whether this is a whole IDX file of bytes, of as many dimensions as its name says."""
+    dimensions = int(name.partition("-idx")[2][0])
     header = 4 + 4 * dimensions
     sizes = [int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4)]
-    return dimensions > 0 and len(content) == header + prod(sizes)
+    return content[:4] == bytes((0, 0, 8, dimensions)) and len(content) == header + prod(sizes)
 
 
 def _with_point(name: str) -> str:
@@ -163,7 +168,7 @@ def read(raw: Path, train: bool) -> tuple[Tensor, Tensor]:
     part = "train" if train else "t10k"
     paths = raw / f"{part}-images-idx3-ubyte", raw / f"{part}-labels-idx1-ubyte"
     for path in paths:
-        if not _is_idx(path.read_bytes()):
+        if not _is_idx(path.read_bytes(), path.name):
             raise DataError(f"{path} is no whole IDX file: replace or remove it")
     images, labels = read_image_file(str(paths[0])), read_label_file(str(paths[1]))
     if len(images) != len(labels):

@@ -13,12 +13,12 @@ def copy_of(model: nn.Module) -> nn.Module:
     """Copy a network; what of it cannot be copied, such as a lock, the copy has in common."""
     shared = {}
     for module in model.modules():
-        for value in [*vars(module).values(), *module.buffers(recurse=False)]:
-            if not isinstance(value, dict):
-                try:
-                    copy.deepcopy(value)
-                except Exception:  # of what cannot be pickled, anything is raised
-                    shared[id(value)] = value
+        own = [value for name, value in vars(module).items() if not name.startswith("_")]
+        for value in [*own, *module.buffers(recurse=False)]:
+            try:
+                copy.deepcopy(value)
+            except Exception:  # of what cannot be pickled, anything is raised
+                shared[id(value)] = value
     return copy.deepcopy(model, shared)
 
 
@@ -51,19 +51,16 @@ def check_answers(model: nn.Module, images: Tensor) -> None:
         UserError: if it gives something else. Errors of the network itself pass as they are.
     """
     for training in (False, True):
-        given = answers(model, images, training)
+        given, shape = answers(model, images, training), (len(images), 10)
         what = f"a {type(given).__name__}"
         if isinstance(given, Tensor):
-            what, given = f"shape {tuple(given.shape)}", given.detach().cpu().double()
+            what = f"other numbers of shape {tuple(given.shape)}"
+            sums = given.detach().cpu().double().logsumexp(dim=-1).abs()
             # Rounding of ten numbers in float32, or in half precision, stays far below 0.05.
-            if given.shape == (len(images), 10):
-                if given.logsumexp(dim=1).abs().max() < 0.05:
-                    continue
-                what = "numbers whose exponentials do not add up to 1"
-        raise UserError(
-            f"Net must give log-probabilities of shape ({len(images)}, 10): end forward with "
-            f"F.log_softmax(x, dim=1). It gives {what}"
-        )
+            if given.shape == shape and sums.max() < 0.05:
+                continue
+        told = f"Net must give log-probabilities of shape {shape}, and gives {what}"
+        raise UserError(f"{told}: end forward with F.log_softmax(x, dim=1)")
 
 
 def runs_in_channels_last(model: nn.Module, images: Tensor) -> bool:

@@ -72,17 +72,18 @@ class Run:
         self.total = 0 if settings["weights"] else settings["epochs"]
         self.history: list[Epoch] = []
         self.saved = self.epoch = 0
-        self.ended = self.within_epoch = False
+        self.keeps_checkpoint = True
+        self.ended, self.within_epoch = not self.total, False
         self.bar: tqdm | None = None
         with torch.random.fork_rng(devices=[]):  # a look at the images changes no result
             images = next(iter(test_loader))[0][:16].to(next(model.parameters()).device)
-        if not torch.as_tensor(answers(model, images)).isfinite().all():
+        given = answers(model, images)
+        if isinstance(given, torch.Tensor) and not given.isfinite().all():
             raise UserError("the network's answers are not finite before any training")
         asked = settings["precision"]
         self.computed_in = fastest_precision(model, images) if asked == "auto" else asked
-        self._find_folder(settings)
         self.precision = getattr(torch, self.computed_in)
-        self.keeps_checkpoint = self.ended or not self.total or self._can_keep_parts()
+        self._find_folder(settings)
 
     def _find_folder(self, settings: dict[str, Any]) -> None:
         """Take up the last run with the same settings and code, else begin the next folder."""
@@ -92,8 +93,8 @@ class Run:
         new = StoredRun(Path(), compared, parameters, source.collect(settings), [])
         output_dir = Path(settings["output_dir"]).expanduser()
         runs = history.read_runs(output_dir)
-        same = [run for run in runs if settings["resume"] and not run.changes(new)]
-        if same and self._goes_on(same[-1].folder):
+        same = [run for run in runs if run.parameters == parameters and not run.changes(new)]
+        if same and settings["resume"] and self._goes_on(same[-1].folder):
             return
         self._lock(_next_folder(output_dir))
         history.write_start(new._replace(folder=self.folder))
@@ -123,28 +124,18 @@ class Run:
             print(f"{name}, cannot go on: {error}. A new run begins")
             self.lock.release()
             return False
-        state = "is whole" if self.ended or not self.total else "goes on"
+        state = "is whole" if self.ended else "goes on"
         print(f"{name}, {state}: {self.saved} of {self.total} epochs are done")
         return True
 
-    def _can_keep_parts(self) -> bool:
-        """Whether a stopped run can go on from the states of its parts; a line says why not."""
-        can = True
-        for name, part in self.parts.items():
-            if why := why_not_kept(part, self.parts):
-                can = False
-                print(f"{name} ({type(part).__name__}) {why}: after a stop, a new run begins")
-        return can
-
     def epochs(self) -> Iterator[int]:
         """Give the numbers of the epochs that are left, counted from 1."""
-        if self.total == 0:
-            print("nothing to train: the weights were loaded from the file")
-            return
         if not self.ended:
+            self._write_checkpoint()  # with the weights before the first epoch
             print(f"forward pass in training: {self.computed_in}")
             self.bar = progress_bar(self.total * self.steps, done=self.saved * self.steps)
-        print("\n".join([history.LOG_HEADER, *map(history.log_line, self.history)]))
+        if self.total:
+            print("\n".join([history.LOG_HEADER, *map(history.log_line, self.history)]))
         while not self.ended:
             self.epoch = epoch = len(self.history) + 1
             self.bar.set_description(f"epoch {epoch} of {self.total}")
@@ -182,19 +173,28 @@ class Run:
 
     def _save(self, ended: bool) -> None:
         self.saved, self.ended = len(self.history), ended
-        self.keeps_checkpoint = self.keeps_checkpoint and self._can_keep_parts()
-        if self.keeps_checkpoint:
-            state = {
-                "parts": {name: part.state_dict() for name, part in self.parts.items()},
-                "random": {name: get() for name, (get, _) in self._random_numbers().items()},
-                "history": [vars(row) for row in self.history],
-                "computed_in": self.computed_in,
-                "ended": ended,
-            }
-            write_whole(self.folder / "checkpoint.pt", as_bytes(state))
-        else:  # a part may have come to hold something that cannot be kept
-            (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+        self._write_checkpoint()
         self._write_results()
+        if ended:
+            (self.folder / "ended").touch()
+
+    def _write_checkpoint(self) -> None:
+        """Write it, if all parts can be kept: one may come to hold something that cannot be."""
+        path = self.folder / "checkpoint.pt"
+        for name, part in self.parts.items() if self.keeps_checkpoint else ():
+            if why := why_not_kept(part, self.parts):
+                self.keeps_checkpoint = False
+                print(f"{name} ({type(part).__name__}) {why}: after a stop, a new run begins")
+        if not self.keeps_checkpoint:
+            return path.unlink(missing_ok=True)
+        state = {
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "random": {name: get() for name, (get, _) in self._random_numbers().items()},
+            "history": [vars(row) for row in self.history],
+            "computed_in": self.computed_in,
+            "ended": self.ended,
+        }
+        write_whole(path, as_bytes(state))
 
     def _write_results(self) -> None:
         history.save_history(self.history, self.folder / "history.csv")
@@ -203,7 +203,6 @@ class Run:
     def _restore(self) -> None:
         """Put everything back as this run has last saved it; if it cannot be, say why."""
         path, results = self.folder / "checkpoint.pt", self.folder / "history.csv"
-        rows = history.read_history(results) if results.exists() else []
         if path.exists():
             try:
                 state = from_bytes(path.read_bytes())
@@ -216,11 +215,14 @@ class Run:
                     put_back(state["random"][name])
             self.history = [Epoch(**row) for row in state["history"]]
             self.computed_in, self.ended = state["computed_in"], state["ended"]
-            self._write_results()  # a kill may have come after the checkpoint was written
-        elif rows and len(rows) >= self.total:
+            self.precision = getattr(torch, self.computed_in)
+            if self.history:  # a kill may have come after the checkpoint was written
+                self._write_results()
+        elif (self.folder / "ended").exists():
             self.model.load_state_dict(from_bytes((self.folder / "net.pt").read_bytes()))
-            self.history, self.ended = rows, True
-        elif rows:
+            print("it has no checkpoint: no part but the network is loaded")
+            self.history, self.ended = history.read_history(results), True
+        elif results.exists():
             raise UserError("it has no checkpoint")
         self.saved = len(self.history)
 
@@ -254,14 +256,14 @@ class Run:
     def _leave_epoch(self, error: BaseException | None) -> None:
         where = f"in epoch {self.epoch} of {self.total}"
         if error is None:  # by `break`
-            if len(self.history) < self.epoch and self.saved and self.keeps_checkpoint:
+            if len(self.history) < self.epoch and self.keeps_checkpoint:
                 self._restore()  # of an epoch that was not recorded, nothing is kept
-            if self.history:
+            if len(self.history) == self.epoch or self.keeps_checkpoint:
                 self._save(ended=True)
             print(f"ended by the loop {where}")
         elif isinstance(error, KeyboardInterrupt):
             print(f"stopped {where}: {self.saved} epochs are saved")
-            if self.saved and self.keeps_checkpoint:
+            if self.keeps_checkpoint:
                 self._restore()
         elif isinstance(error, UserError):
             done = f"completed epochs in {self.folder}: {self.saved}"

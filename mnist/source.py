@@ -3,9 +3,10 @@
 import ast
 import difflib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from IPython import get_ipython
 
@@ -39,35 +40,42 @@ def forget_imports() -> None:
             del sys.modules[module.__name__]
 
 
-def collect(settings: Iterable[str]) -> dict[str, str]:
+def collect(settings: Mapping[str, Any]) -> dict[str, str]:
     """Give the code of the run that begins, as texts by their paths in the project.
 
     A notebook's cells, under the name `NOTEBOOK`, are those that were executed since its first one
-    was, without those that only set settings, whose values are compared.
+    was, each where it was last. Those that only set settings are left out: values are compared.
     """
-    paths = {path.relative_to(ROOT): path for path in own_modules()}
-    paths = {name: path for name, path in paths.items() if name.parts[0] not in TOOLS}
-    texts = {name.as_posix(): _texts.get(path) or _read(path) for name, path in paths.items()}
+    texts, shell = {}, get_ipython()
+    for path in own_modules():
+        name = path.relative_to(ROOT)
+        if name.parts[0] not in TOOLS:
+            texts[name.as_posix()] = _texts.get(path) or _read(path)
+            if texts[name.as_posix()] != _read(path):
+                print(f"{name} was edited after it was imported: run all cells for it to count")
     main = getattr(sys.modules["__main__"], "__file__", None)
-    if shell := get_ipython():
-        cells = [bare(cell) for cell in shell.history_manager.input_hist_raw[1:]]
-        last_start = len(cells) - 1 - cells[::-1].index(cells[0])
-        kept = dict.fromkeys(cell for cell in cells[last_start:] if not _sets_only(cell, settings))
+    if cells := [bare(cell) for cell in shell.history_manager.input_hist_raw[1:]] if shell else []:
+        newest_first = cells[::-1][: cells[::-1].index(cells[0]) + 1]
+        kept = [*dict.fromkeys(newest_first)][::-1]
+        set_only = {cell: _values(cell) for cell in kept if _values(cell).keys() <= settings.keys()}
+        latest = {name: value for values in set_only.values() for name, value in values.items()}
+        if (
+            latest.items() <= settings.items()
+        ):  # else they were changed after the settings were taken
+            kept = [cell for cell in kept if not _values(cell) or cell not in set_only]
         texts[NOTEBOOK] = "\n".join(kept) + "\n"
     elif main and Path(main).is_file():
         texts.setdefault(Path(main).name, _read(Path(main)))
     return texts
 
 
-def _sets_only(cell: str, settings: Iterable[str]) -> bool:
-    """Whether a cell does nothing but to set settings, as papermill's parameters do."""
+def _values(cell: str) -> dict[str, Any]:
+    """What a cell sets, if it does nothing else, as papermill's parameters do."""
     try:
         nodes = ast.parse(cell).body
-    except SyntaxError:
-        return False
-    assigned = [node.targets[0] for node in nodes if isinstance(node, ast.Assign)]
-    names = {target.id for target in assigned if isinstance(target, ast.Name)}
-    return len(assigned) == len(nodes) and names <= {*settings}
+        return {node.targets[0].id: ast.literal_eval(node.value) for node in nodes}
+    except (SyntaxError, ValueError, AttributeError):
+        return {}
 
 
 def bare(text: str) -> str:

@@ -28,10 +28,10 @@ class Part:
 
 
 def around(shared):
-    """An optimizer around another, as SAM is, whose state may be the other's."""
+    """An optimizer around others, as SAM is, whose state may be theirs."""
     outer = SGD(MODEL.parameters(), lr=0.1)
-    outer.base = SGD(outer.param_groups, lr=0.1, momentum=0.9)
-    outer.base.state = outer.state if shared else outer.base.state
+    outer.base = [SGD(outer.param_groups, lr=0.1, momentum=0.9)]
+    outer.base[0].state = outer.state if shared else outer.base[0].state
     return outer
 
 
@@ -45,6 +45,7 @@ UNREADABLE = "has a state_dict with more than tensors"
     ("part", "reason"),
     [
         (object(), "has no state_dict and load_state_dict"),
+        (nn.Flatten(), "has an empty state_dict"),
         (Part(np.zeros(2)), UNREADABLE),
         (Part(deque(maxlen=3)), UNREADABLE),
         (Part(lambda x: x), UNREADABLE),

@@ -22,10 +22,17 @@ def good():
 
 @pytest.mark.parametrize("value", [-1, math.nan, math.inf])
 def test_a_number_that_is_not_finite_or_negative_is_named_in_one_line(value, good):
-    with pytest.raises(UserError, match=rf"^epochs must be a finite number, .*not {value}$"):
-        check_settings(good | {"epochs": value})
+    with pytest.raises(UserError, match=rf"^momentum must be a finite number, .*not {value}$"):
+        check_settings(good | {"momentum": value})
     with pytest.raises(UserError, match=r"clip must be .*; 0 clips nothing, not"):
         check_settings(good | {"clip": value})
+
+
+def test_a_setting_that_would_fail_late_is_named_in_one_line(good):
+    for name, values in {"epochs": (0, 2.5), "batch_size": (0, "256")}.items():
+        for value in values:
+            with pytest.raises(UserError, match=f"^{name} must be a whole number, 1 or more, not"):
+                check_settings(good | {name: value})
 
 
 def test_a_number_that_yaml_reads_as_a_text_is_told_how_to_write(good):

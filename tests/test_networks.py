@@ -124,24 +124,26 @@ def of_wrong_size(x):
 @pytest.mark.parametrize(
     ("end", "told"),
     [
-        (lambda x: x, "numbers whose exponentials do not add up to 1"),
-        (lambda x: x.softmax(1), "numbers whose exponentials do not add up to 1"),
-        (lambda x: x.log_softmax(0), "numbers whose exponentials do not add up to 1"),
-        (lambda x: x.log_softmax(1) / 0, "numbers whose exponentials do not add up to 1"),
+        (lambda x: x, r"other numbers of shape \(16, 10\)"),
+        (lambda x: x.softmax(1), r"other numbers of shape \(16, 10\)"),
+        (lambda x: x.log_softmax(0), r"other numbers of shape \(16, 10\)"),
+        (lambda x: x.log_softmax(1) / 0, r"other numbers of shape \(16, 10\)"),
         (lambda x: (x.log_softmax(1), x), "a tuple"),
         (lambda x: {"logits": x}, "a dict"),
-        (lambda x: x.log_softmax(1)[:, :9], r"shape \(16, 9\)"),
+        (lambda x: x.log_softmax(1)[:, :9], r"other numbers of shape \(16, 9\)"),
     ],
 )
 def test_other_answers_are_named_before_training_with_what_to_write(end, told):
-    with pytest.raises(UserError, match=rf"end forward with F.log_softmax.*It gives {told}$"):
+    with pytest.raises(
+        UserError, match=rf"log-probabilities .*, and gives {told}: end forward with F"
+    ):
         utils.prepare(Gives(end), CPU)
 
 
 def test_answers_in_training_count_too():
     model = Gives(None)
     model.end = lambda x: (x.log_softmax(1),) if model.training else x.log_softmax(1)
-    with pytest.raises(UserError, match="It gives a tuple"):
+    with pytest.raises(UserError, match="and gives a tuple: end"):
         utils.prepare(model, CPU)
 
 
@@ -170,8 +172,8 @@ class Holding(Chain):
         self.lock = threading.Lock()
 
     def forward(self, x):
-        self.last = super().forward(x)
-        return self.last
+        self.last = {"answers": super().forward(x)}
+        return self.last["answers"]
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")

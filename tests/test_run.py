@@ -324,14 +324,19 @@ def test_a_spoilt_checkpoint_is_kept_and_a_new_run_begins(training, finished, ca
     assert before.items() <= contents(finished).items()
 
 
-def test_a_stop_by_hand_ends_the_cell_and_keeps_the_epochs_that_are_done(training, capsys):
-    run = training(epochs=4)
-    run.before_step(3, 4, raising(KeyboardInterrupt))
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_stop_by_hand_ends_the_cell_and_the_next_goes_on_as_if_there_had_been_none(
+    epoch, training, capsys
+):
+    run, whole = training(epochs=3), training("whole", epochs=3)
+    run.before_step(epoch, 4, raising(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run.fit()
-    assert "stopped in epoch 3 of 4: 2 epochs are saved\n" in capsys.readouterr().out
-    assert_weights(run, run.folder / "net.pt")
-    assert len(read_history(run.folder / "history.csv")) == 2
+    assert (
+        f"stopped in epoch {epoch} of 3: {epoch - 1} epochs are saved\n" in capsys.readouterr().out
+    )
+    assert without_seconds(run.fit()) == without_seconds(whole.fit())
+    assert torch.equal(run.weights(), whole.weights())
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(training):
