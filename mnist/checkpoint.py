@@ -17,8 +17,7 @@ from common import UserError
 def as_bytes(state: Any) -> bytes:
     """Write a state as `torch.save` does, with NumPy's numbers as Python's."""
     file = BytesIO()
-    plain = tree_map(lambda x: x.item() if isinstance(x, np.generic) else x, state)
-    torch.save(plain, file)
+    torch.save(tree_map(lambda x: x.item() if isinstance(x, np.generic) else x, state), file)
     return file.getvalue()
 
 

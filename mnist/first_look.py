@@ -29,10 +29,7 @@ def answers(
     precision: torch.dtype = torch.float32,
     memory_format: torch.memory_format = torch.preserve_format,
 ) -> Tensor:
-    """Give what a copy of the model answers; when training, after a backward pass.
-
-    The model, its batch norm's statistics and the random state stay as they are.
-    """
+    """Give what a copy of the model answers, in training after a backward pass; no state moves."""
     device = images.device
     copied = copy_of(model).to(memory_format=memory_format).train(training)
     mixed = nullcontext() if precision == torch.float32 else torch.autocast(device.type, precision)

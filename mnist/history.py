@@ -13,13 +13,10 @@ from mnist import source
 
 @dataclass(frozen=True)
 class Epoch:
-    """One row of the history: losses in nats per image, accuracies in percent.
-
-    The learning rate is that of its first step; training images are augmented, with dropout on.
-    """
+    """One row of the history: losses in nats per image, accuracies in percent."""
 
     epoch: int
-    learning_rate: float
+    learning_rate: float  # of its first step
     train_loss: float
     train_accuracy: float
     test_loss: float
@@ -87,16 +84,16 @@ def write_start(run: StoredRun) -> None:
     """Write what a run begins with: `settings.json`, and its code below `code/`."""
     for name, text in run.code.items():
         write_whole(run.folder / "code" / name, text.encode())
-    content = {"settings": run.settings, "parameters": run.parameters}
-    write_whole(run.folder / "settings.json", json.dumps(content, indent=2).encode())
+    content = json.dumps({"settings": run.settings, "parameters": run.parameters}, indent=2)
+    write_whole(run.folder / "settings.json", content.encode())
 
 
 def read_runs(output_dir: str | Path) -> list[StoredRun]:
     """Read all runs of a folder in their order; one that cannot be read is named and left out."""
     runs = []
-    folders = [file.parent for file in Path(output_dir).expanduser().glob("*/settings.json")]
-    numbers = {int(folder.name): folder for folder in folders if folder.name.isdecimal()}
-    for _, folder in sorted(numbers.items()):
+    paths = [file.parent for file in Path(output_dir).expanduser().glob("*/settings.json")]
+    folders = [folder for folder in paths if folder.name.isdecimal()]
+    for folder in sorted(folders, key=lambda folder: int(folder.name)):
         code, history = folder / "code", folder / "history.csv"
         try:
             content = json.loads((folder / "settings.json").read_bytes())

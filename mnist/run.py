@@ -14,7 +14,6 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader, SequentialSampler
-from tqdm import tqdm
 
 from common import UserError, print_utf8, write_whole
 from mnist import history, source
@@ -24,7 +23,6 @@ from mnist.history import Epoch, StoredRun
 from mnist.notebook import progress_bar
 
 NOT_COMPARED = ("output_dir", "resume", "own_image")  # they do not change what is learned
-GUESSING = 12.0  # % of the images; 11.35 % of MNIST's test images are ones
 
 
 class Run:
@@ -32,7 +30,6 @@ class Run:
 
     A run goes on if its settings and its code are those of the last run that is not whole; a whole
     one shows its results. Anything else begins the next folder, and one line says what differs.
-
     It is saved when the loop asks for the next epoch or ends, also by `break`.
 
     Args:
@@ -72,9 +69,8 @@ class Run:
         self.total = 0 if settings["weights"] else settings["epochs"]
         self.history: list[Epoch] = []
         self.saved = self.epoch = 0
-        self.keeps_checkpoint = True
         self.ended, self.within_epoch = not self.total, False
-        self.bar: tqdm | None = None
+        self.keeps_checkpoint, self.bar = True, None
         with torch.random.fork_rng(devices=[]):  # a look at the images changes no result
             images = next(iter(test_loader))[0][:16].to(next(model.parameters()).device)
         given = answers(model, images)
@@ -104,7 +100,6 @@ class Run:
             print("it begins anew, for the schedule depends on the number of epochs")
 
     def _lock(self, folder: Path) -> None:
-        """Take a folder, unless another process trains in it."""
         # Singletons: this process itself may take a folder again that it has not let go of.
         self.folder, self.lock = folder, FileLock(folder / ".lock", is_singleton=True)
         try:
@@ -158,17 +153,16 @@ class Run:
             tested: the same on the test images.
             more: other numbers by name, such as `f1=0.99`; those of an array are numbered.
         """
-        seconds = time.perf_counter() - self.began
         own = {}
         for name, value in more.items():
             values = torch.as_tensor(value).flatten().tolist()
             for number, one in enumerate(values):
                 own[name if len(values) == 1 else f"{name} {number}"] = float(one)
-        numbers = (float(value) for value in (self.learning_rate, *trained, *tested, seconds))
-        row = Epoch(self.epoch, *numbers, more=own)
+        numbers = self.learning_rate, *trained, *tested, time.perf_counter() - self.began
+        row = Epoch(self.epoch, *map(float, numbers), more=own)
         self.history.append(row)
         print(history.log_line(row))
-        if row.test_accuracy < GUESSING:
+        if row.test_accuracy < 12:  # 11.35 % of MNIST's test images are ones
             print(f"{row.test_accuracy:.2f} % is no better than guessing: is the rate too high?")
 
     def _save(self, ended: bool) -> None:
@@ -179,7 +173,6 @@ class Run:
             (self.folder / "ended").touch()
 
     def _write_checkpoint(self) -> None:
-        """Write it, if all parts can be kept: one may come to hold something that cannot be."""
         path = self.folder / "checkpoint.pt"
         for name, part in self.parts.items() if self.keeps_checkpoint else ():
             if why := why_not_kept(part, self.parts):
