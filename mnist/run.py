@@ -76,8 +76,8 @@ class Run:
         given = answers(model, images)
         if isinstance(given, torch.Tensor) and not given.isfinite().all():
             raise UserError("the network's answers are not finite before any training")
-        asked = settings["precision"]
-        self.computed_in = fastest_precision(model, images) if asked == "auto" else asked
+        auto = settings["precision"] == "auto"
+        self.computed_in = fastest_precision(model, images) if auto else settings["precision"]
         self.precision = getattr(torch, self.computed_in)
         self._find_folder(settings)
 
@@ -169,7 +169,7 @@ class Run:
         self.saved, self.ended = len(self.history), ended
         self._write_checkpoint()
         self._write_results()
-        if ended:
+        if ended and not self.keeps_checkpoint:
             (self.folder / "ended").touch()
 
     def _write_checkpoint(self) -> None:
