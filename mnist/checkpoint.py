@@ -1,6 +1,6 @@
 """What is saved of a training: the state of its parts, and weights in all the usual forms."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def from_bytes(content: bytes) -> Any:
     return torch.load(BytesIO(content), map_location="cpu", weights_only=True)
 
 
-def why_not_kept(part: Any, parts: Mapping[str, Any]) -> str | None:
+def why_not_kept(part: Any, parts: Collection[Any]) -> str | None:
     """Say why a part of a training could not go on after a stop; each of `parts` is kept."""
     if not hasattr(part, "state_dict") or not hasattr(part, "load_state_dict"):
         return "has no state_dict and load_state_dict"
@@ -39,11 +39,10 @@ def why_not_kept(part: Any, parts: Mapping[str, Any]) -> str | None:
         return "has an empty state_dict"
     is_optimizer = isinstance(part, Optimizer)  # which has a state and groups of its own
     kept = list(_dicts(list(state.values()) if is_optimizer else state))
-    known = {id(one) for one in parts.values()}
-    is_own = {name for name in vars(part) if isinstance(part, nn.Module) and name[0] == "_"}
     for name, held in vars(part).items():
-        for inner in tree_leaves(held) if name not in is_own else ():
-            if isinstance(inner, (Optimizer, nn.Module)) and id(inner) not in known:
+        is_submodules = isinstance(part, nn.Module) and name[0] == "_"
+        for inner in [] if is_submodules else tree_leaves(held):
+            if isinstance(inner, (Optimizer, nn.Module)) and all(inner is not one for one in parts):
                 shared = is_optimizer and getattr(inner, "state", None) is part.state
                 if not shared and not any(inner.state_dict().keys() <= one.keys() for one in kept):
                     return f"has a state_dict without that of its {name} ({type(inner).__name__})"

@@ -34,8 +34,8 @@ def check_settings(values: Mapping[str, Any]) -> dict[str, Any]:
             raise UserError(f"{name} must be a whole number, 1 or more, not {settings[name]!r}")
     for name, value in settings.items():
         if isinstance(value, (int, float)) and not 0 <= value < math.inf:
-            clip = "; 0 clips nothing" if name == "clip" else ""
-            raise UserError(f"{name} must be a finite number, 0 or more{clip}, not {value}")
+            clips = "; 0 clips nothing" * (name == "clip")
+            raise UserError(f"{name} must be a finite number, 0 or more{clips}, not {value}")
         if isinstance(value, str) and re.fullmatch(r"\d+e[-+]?\d+", value):
             number = np.format_float_positional(float(value))
             raise UserError(f"YAML reads {name}: {value} as a text: write {number}")

@@ -56,8 +56,8 @@ def check_answers(model: nn.Module, images: Tensor) -> None:
             # Rounding of ten numbers in float32, or in half precision, stays far below 0.05.
             if given.shape == shape and sums.max() < 0.05:
                 continue
-        told = f"Net must give log-probabilities of shape {shape}, and gives {what}"
-        raise UserError(f"{told}: end forward with F.log_softmax(x, dim=1)")
+        what += ": end forward with F.log_softmax(x, dim=1)"
+        raise UserError(f"Net must give log-probabilities of shape {shape}, and gives {what}")
 
 
 def runs_in_channels_last(model: nn.Module, images: Tensor) -> bool:

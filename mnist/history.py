@@ -112,16 +112,16 @@ def table(runs: list[StoredRun]) -> str:
     header = ["run", "parameters", "epochs", "last test", "best test", "test loss", *more]
     rows = [[*header, "seconds", "what changed"]]
     for before, run in zip([None, *runs], runs, strict=False):
-        done, wanted = len(run.history), run.settings["epochs"]
+        done, wanted = str(len(run.history)), str(run.settings["epochs"])
         epochs = "–" if run.settings.get("weights") else f"{done} of {wanted}"
-        numbers = [f"{done}" if done == wanted else epochs, *["–" for _ in header[3:]]]
+        numbers = [done if done == wanted else epochs, *["–" for _ in header[3:]]]
         if run.history:
             last, best = run.history[-1], max(row.test_accuracy for row in run.history)
             numbers[1:4] = f"{last.test_accuracy:.2f} %", f"{best:.2f} %", f"{last.test_loss:.4f}"
             numbers[4:] = [f"{last.more[name]:.4f}" if name in last.more else "–" for name in more]
-        seconds = f"{sum(row.seconds for row in run.history):.0f}"
+        numbers.append(f"{sum(row.seconds for row in run.history):.0f}")
         changes = (", ".join(before.changes(run)) or "nothing") if before else ""
-        rows.append([run.folder.name, f"{run.parameters:,}", *numbers, seconds, changes])
+        rows.append([run.folder.name, f"{run.parameters:,}", *numbers, changes])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("   ".join([*map(str.rjust, row[:-1], widths), row[-1]]) for row in rows)
-    return "\n".join(map(str.rstrip, lines))
+    lines = ["   ".join([*map(str.rjust, row[:-1], widths), row[-1]]).rstrip() for row in rows]
+    return "\n".join(lines)

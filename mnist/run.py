@@ -67,8 +67,7 @@ class Run:
         if self.order is not None:  # a look at a batch has moved it
             self.order.manual_seed(self.order.initial_seed())
         self.total = 0 if settings["weights"] else settings["epochs"]
-        self.history: list[Epoch] = []
-        self.saved = self.epoch = 0
+        self.history, self.saved, self.epoch = [], 0, 0
         self.ended, self.within_epoch = not self.total, False
         self.keeps_checkpoint, self.bar = True, None
         with torch.random.fork_rng(devices=[]):  # a look at the images changes no result
@@ -119,8 +118,8 @@ class Run:
             print(f"{name}, cannot go on: {error}. A new run begins")
             self.lock.release()
             return False
-        state = "is whole" if self.ended else "goes on"
-        print(f"{name}, {state}: {self.saved} of {self.total} epochs are done")
+        name += ", is whole" if self.ended else ", goes on"
+        print(f"{name}: {self.saved} of {self.total} epochs are done")
         return True
 
     def epochs(self) -> Iterator[int]:
@@ -175,7 +174,7 @@ class Run:
     def _write_checkpoint(self) -> None:
         path = self.folder / "checkpoint.pt"
         for name, part in self.parts.items() if self.keeps_checkpoint else ():
-            if why := why_not_kept(part, self.parts):
+            if why := why_not_kept(part, self.parts.values()):
                 self.keeps_checkpoint = False
                 print(f"{name} ({type(part).__name__}) {why}: after a stop, a new run begins")
         if not self.keeps_checkpoint:
@@ -247,15 +246,14 @@ class Run:
             self.lock.release(force=True)
 
     def _leave_epoch(self, error: BaseException | None) -> None:
-        where = f"in epoch {self.epoch} of {self.total}"
         if error is None:  # by `break`
             if len(self.history) < self.epoch and self.keeps_checkpoint:
                 self._restore()  # of an epoch that was not recorded, nothing is kept
             if len(self.history) == self.epoch or self.keeps_checkpoint:
                 self._save(ended=True)
-            print(f"ended by the loop {where}")
+            print(f"ended by the loop in epoch {self.epoch} of {self.total}")
         elif isinstance(error, KeyboardInterrupt):
-            print(f"stopped {where}: {self.saved} epochs are saved")
+            print(f"stopped in epoch {self.epoch}: {self.saved} of {self.total} are saved")
             if self.keeps_checkpoint:
                 self._restore()
         elif isinstance(error, UserError):

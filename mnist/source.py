@@ -53,29 +53,31 @@ def collect(settings: Mapping[str, Any]) -> dict[str, str]:
             texts[name.as_posix()] = _texts.get(path) or _read(path)
             if texts[name.as_posix()] != _read(path):
                 print(f"{name} was edited after it was imported: run all cells for it to count")
-    main = getattr(sys.modules["__main__"], "__file__", None)
-    if cells := [bare(cell) for cell in shell.history_manager.input_hist_raw[1:]] if shell else []:
-        newest_first = cells[::-1][: cells[::-1].index(cells[0]) + 1]
-        kept = [*dict.fromkeys(newest_first)][::-1]
-        set_only = {cell: _values(cell) for cell in kept if _values(cell).keys() <= settings.keys()}
-        latest = {name: value for values in set_only.values() for name, value in values.items()}
-        if (
-            latest.items() <= settings.items()
-        ):  # else they were changed after the settings were taken
-            kept = [cell for cell in kept if not _values(cell) or cell not in set_only]
-        texts[NOTEBOOK] = "\n".join(kept) + "\n"
-    elif main and Path(main).is_file():
-        texts.setdefault(Path(main).name, _read(Path(main)))
+    if cells := shell.history_manager.input_hist_raw[1:] if shell else []:
+        texts[NOTEBOOK] = _cells_that_count([bare(cell) for cell in cells], settings)
+    elif (main := Path(getattr(sys.modules["__main__"], "__file__", None) or "")).is_file():
+        texts.setdefault(main.name, _read(main))
     return texts
 
 
-def _values(cell: str) -> dict[str, Any]:
-    """What a cell sets, if it does nothing else, as papermill's parameters do."""
+def _cells_that_count(cells: list[str], settings: Mapping[str, Any]) -> str:
+    since_first = cells[::-1][: cells[::-1].index(cells[0]) + 1]
+    kept = [*dict.fromkeys(since_first)][::-1]
+    set_only = {cell: values for cell in kept if (values := _values(cell, settings))}
+    latest = {name: value for values in set_only.values() for name, value in values.items()}
+    if latest.items() <= settings.items():  # else some were set after the settings were taken
+        kept = [cell for cell in kept if cell not in set_only]
+    return "\n".join(kept) + "\n"
+
+
+def _values(cell: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a cell sets, if it does nothing but to set settings, as papermill's parameters do."""
     try:
         nodes = ast.parse(cell).body
-        return {node.targets[0].id: ast.literal_eval(node.value) for node in nodes}
+        values = {node.targets[0].id: ast.literal_eval(node.value) for node in nodes}
     except (SyntaxError, ValueError, AttributeError):
         return {}
+    return values if values.keys() <= settings.keys() else {}
 
 
 def bare(text: str) -> str:

@@ -29,10 +29,9 @@ def test_a_number_that_is_not_finite_or_negative_is_named_in_one_line(value, goo
 
 
 def test_a_setting_that_would_fail_late_is_named_in_one_line(good):
-    for name, values in {"epochs": (0, 2.5), "batch_size": (0, "256")}.items():
-        for value in values:
-            with pytest.raises(UserError, match=f"^{name} must be a whole number, 1 or more, not"):
-                check_settings(good | {name: value})
+    for name, value in {"epochs": 2.5, "batch_size": 0}.items():
+        with pytest.raises(UserError, match=f"^{name} must be a whole number, 1 or more, not"):
+            check_settings(good | {name: value})
 
 
 def test_a_number_that_yaml_reads_as_a_text_is_told_how_to_write(good):

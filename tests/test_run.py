@@ -2,9 +2,9 @@
 
 import os
 import random
-import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -27,7 +27,7 @@ from tests.digits import CPU, ROOT, TrainingRun, kill_once_there, stand_in
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing in the project catches it."""
+    """Stands for the end of the process."""
 
 
 def raising(error):
@@ -45,7 +45,6 @@ def kill(run, epoch, step, at_the_end=None):
 
 
 def assert_weights(run, path):
-    """The run's model has the weights that were saved."""
     saved = torch.load(path, weights_only=True)
     assert all(torch.equal(saved[name], value) for name, value in run.model.state_dict().items())
 
@@ -73,19 +72,11 @@ def training(small_mnist, tmp_path):
     return lambda folder="runs", **settings: TrainingRun(small_mnist, tmp_path / folder, **settings)
 
 
-@pytest.fixture(scope="module")
-def trained(digits, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        stand_in(patch, digits)
-        TrainingRun(digits, folder).fit()
-    return folder
-
-
 @pytest.fixture
-def finished(trained, tmp_path):
+def finished(training, tmp_path):
     """The folder of the test's runs, with one of one epoch that is whole."""
-    return shutil.copytree(trained, tmp_path / "runs")
+    loop(training())
+    return tmp_path / "runs"
 
 
 def train_apart(data_dir, folder):
@@ -124,13 +115,6 @@ def test_a_kill_after_the_checkpoint_leaves_no_old_results(training, monkeypatch
     assert_weights(resumed, run.folder / "net.pt")
 
 
-def per_epoch(run):
-    """A schedule of NumPy's numbers, stepped at the end of the loop."""
-    rates = np.array([1, 0.5, 0.1])
-    run.scheduler = lr_scheduler.LambdaLR(run.optimizer, lambda epoch: rates[min(epoch, 2)])
-    return lambda epoch, tested: run.scheduler.step()
-
-
 def per_batch(run):
     warm = lr_scheduler.LinearLR(run.optimizer, 0.1, total_iters=4)
     cosine = lr_scheduler.CosineAnnealingLR(run.optimizer, 32)
@@ -138,12 +122,14 @@ def per_batch(run):
 
 
 def plain_loader(run):
-    """The notebook's images, each augmented alone, in a plain loader; and no schedule."""
+    """Each image augmented alone, and a schedule of NumPy's numbers stepped after the epoch."""
     run.train_loader = DataLoader(run.train_loader.dataset, batch_size=50, shuffle=True)
-    run.scheduler = None
+    rates = np.array([1, 0.5, 0.1])
+    run.scheduler = lr_scheduler.LambdaLR(run.optimizer, lambda epoch: rates[min(epoch, 2)])
+    return lambda epoch, tested: run.scheduler.step()
 
 
-@pytest.mark.parametrize("change", [per_epoch, per_batch, plain_loader])
+@pytest.mark.parametrize("change", [per_batch, plain_loader])
 def test_a_loop_of_another_kind_resumes_bit_for_bit(change, training):
     whole = training("whole", epochs=3)
     rows = whole.fit(change(whole))
@@ -156,34 +142,29 @@ def test_a_loop_of_another_kind_resumes_bit_for_bit(change, training):
 
 
 def test_what_a_loop_keeps_of_its_own_and_all_random_numbers_are_kept(training):
-    drawn = []
-
-    def fit(stop, seed):
-        run = training(epochs=3)
+    def fit(seed, stop=None):
+        run, drawn = training(epochs=3), []
         run.scheduler, average = None, AveragedModel(run.model)
         random.seed(seed)
         np.random.seed(seed)
 
         def in_epoch(epoch):
             average.update_parameters(run.model)
+            drawn.append((random.random(), np.random.rand(), int(average.n_averaged)))
             if epoch == stop:
-                raise Killed
-            drawn.append((random.random(), np.random.rand()))
+                raise KeyboardInterrupt
 
-        loop(run, in_epoch, average=average)
-        return average.n_averaged
+        with suppress(KeyboardInterrupt):
+            loop(run, in_epoch, average=average)
+        return drawn
 
-    with pytest.raises(Killed):
-        fit(stop=3, seed=1)
-    assert fit(stop=None, seed=7) == 3  # as in a new process
+    first, again = fit(seed=1, stop=2), fit(seed=7)  # as in a new process
     random.seed(1)
     np.random.seed(1)
-    assert drawn == [(random.random(), np.random.rand()) for _ in range(3)]
+    assert first[:1] + again == [(random.random(), np.random.rand(), n) for n in (1, 2, 3)]
 
 
 def test_a_resumed_run_keeps_what_auto_became(training, monkeypatch):
-    """On another machine too, where auto would become something else."""
-
     def made(folder, fastest):
         monkeypatch.setattr(mnist.run, "fastest_precision", lambda model, images: fastest)
         run = training(folder, epochs=2)
@@ -298,7 +279,6 @@ def test_a_run_with_weights_trains_nothing_and_has_a_folder_of_its_own(training,
         assert_weights(run, weights)
         assert run.folder.name == "2"
     *_, row = table(read_runs(finished)).splitlines()
-    assert row.split()[:4] == ["2", "17,466", "–", "–"]
     assert row.endswith(f"weights '' → {str(weights)!r}")
 
 
@@ -311,6 +291,10 @@ def test_a_run_that_another_process_trains_is_left_alone(training, finished, cap
 def test_this_process_takes_a_folder_again_that_it_has_not_let_go_of(training):
     begun = [training().begin() for _ in range(2)]  # as where a cell fails before the loop
     assert [each.folder.name for each in begun] == ["1", "1"]
+    epochs = begun[1].epochs()
+    next(epochs)
+    with pytest.raises(UserError, match=r"call run.record\(trained, tested\)"):
+        next(epochs)
     with FileLock(loop(training()).folder / ".lock", timeout=0):
         pass
 
@@ -334,8 +318,7 @@ def test_a_stop_by_hand_ends_the_cell_and_the_next_goes_on_as_if_there_had_been_
     run.before_step(epoch, 4, raising(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         run.fit()
-    told = f"stopped in epoch {epoch} of 3: {epoch - 1} epochs are saved\n"
-    assert told in capsys.readouterr().out
+    assert f"stopped in epoch {epoch}: {epoch - 1} of 3 are saved\n" in capsys.readouterr().out
     assert without_seconds(run.fit()) == without_seconds(rows)
     assert torch.equal(run.weights(), whole.weights())
 
@@ -383,31 +366,18 @@ def test_a_break_ends_the_run_for_good(training, tmp_path, capsys):
 
 
 def test_numbers_of_any_kind_are_in_log_history_and_table(training, tmp_path, capsys):
-    numbers = (np.float64(1), 50), (torch.tensor(1.0), torch.tensor(50.0))
+    numbers = (np.float64(1), 50), (torch.tensor(1.0), torch.tensor(11.35))
     own = {"f1": torch.tensor(0.125), "each": np.array([0.5, 2])}
     kept = loop(training(), numbers=numbers, own=own)
-    assert "f1 0.1250   each 0 0.5000   each 1 2.0000" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "f1 0.1250   each 0 0.5000   each 1 2.0000\n11.35 % is no better than gues" in printed
     rows = read_history(kept.folder / "history.csv")
     assert rows == kept.history
     assert rows[0].more == {"f1": 0.125, "each 0": 0.5, "each 1": 2}
-    header, row = table(read_runs(tmp_path / "runs")).splitlines()
-    assert "f1" in header.split()
-    assert " 0.1250 " in row
+    assert " 0.1250 " in table(read_runs(tmp_path / "runs"))
 
 
-def test_an_epoch_that_is_not_recorded_is_named(training):
-    epochs = training(epochs=2).begin().epochs()
-    next(epochs)
-    with pytest.raises(UserError, match=r"call run.record\(trained, tested\)"):
-        next(epochs)
-
-
-def test_a_guess_is_told_in_one_line(training, capsys):
-    loop(training(), numbers=((2.3, 10.0), (2.3, 11.35)))
-    assert capsys.readouterr().out.count("11.35 % is no better than guessing: ") == 1
-
-
-def test_the_command_shows_all_runs_killed_ones_too(training, finished, tmp_path, capsys):
+def test_the_command_shows_all_runs_killed_ones_too(training, finished, capsys):
     kill(training(epochs=3), 1, 3)
     kill(training(epochs=3), 2, 3)  # in the same folder
     capsys.readouterr()
@@ -417,8 +387,8 @@ def test_the_command_shows_all_runs_killed_ones_too(training, finished, tmp_path
     assert second.split()[:5] == ["2", "17,466", "1", "of", "3"]
     assert second.endswith("epochs 1 → 3")
     assert (finished / "runs.png").samefile(picture)
-    assert main(["runs", str(tmp_path)]) == 2
-    assert f"there are no runs in {tmp_path}" in capsys.readouterr().err
+    assert main(["runs", str(finished / "1")]) == 2
+    assert f"there are no runs in {finished / '1'}" in capsys.readouterr().err
 
 
 SCRIPT = """import sys

@@ -16,8 +16,7 @@ from mnist.source import NOTEBOOK, bare, collect, differences
 def notebook(monkeypatch):
     """Execute cells; gives the notebook's code, once those that were executed before count too."""
     executed = [""]
-    history = SimpleNamespace(input_hist_raw=executed)
-    shell = SimpleNamespace(history_manager=history)
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=executed))
     monkeypatch.setattr(source, "get_ipython", lambda: shell)
     monkeypatch.setattr(source, "own_modules", dict)
 
@@ -32,8 +31,8 @@ CELLS = "import torch", "epochs = 1\nrate = 0.1", "net = Net(rate)", "train(net)
 
 
 def test_it_is_all_cells_so_far_without_comments_and_those_that_only_set_settings(notebook):
-    before = CELLS[0], "epochs = 3\nrate = 0.1", "# Parameters\nepochs = 1"
-    cells = notebook(*before, "net = Net( rate )  # mine", CELLS[3])
+    settings = "epochs = 3\nrate = 0.1", "# Parameters\nepochs = 1"
+    cells = notebook(CELLS[0], *settings, "net = Net( rate )  # mine", CELLS[3])
     assert cells == "import torch\nnet = Net(rate)\ntrain(net)\n"
 
 
