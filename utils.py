@@ -241,7 +241,6 @@ def make_loader(data: ImageBatches, batch_size: int, shuffle_seed: int | None = 
 # --- Network ------------------------------------------------------------------------------
 
 IMAGE_SHAPE = (1, 28, 28)  # channels, height, width
-TRIED = 16  # images at a first look; a batch norm over parts of a batch needs 2, 4 or 8 of them
 
 
 def prepare(
@@ -259,7 +258,8 @@ def prepare(
         UserError: if it does not give ten log-probabilities for each image; says what to write.
     """
     model = model.to(device)
-    images = torch.rand((TRIED, *shape), generator=torch.Generator().manual_seed(0)).to(device)
+    # 16 images, since a batch norm over parts of a batch needs 2, 4 or 8 of them.
+    images = torch.rand((16, *shape), generator=torch.Generator().manual_seed(0)).to(device)
     if any(map(is_lazy, model.parameters())):  # their shapes come with the first images
         model.eval()(images)
         model.train()

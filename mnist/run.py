@@ -89,7 +89,7 @@ class Run:
         output_dir = Path(settings["output_dir"]).expanduser()
         runs = history.read_runs(output_dir)
         same = [run for run in runs if run.parameters == parameters and not run.changes(new)]
-        if same and settings["resume"] and self._goes_on(same[-1].folder):
+        if same and settings["resume"] and self._resume(same[-1].folder):
             return
         self._lock(_next_folder(output_dir))
         history.write_start(new._replace(folder=self.folder))
@@ -108,7 +108,7 @@ class Run:
         except (OSError, NotImplementedError):
             pass  # a network drive may know no locks
 
-    def _goes_on(self, folder: Path) -> bool:
+    def _resume(self, folder: Path) -> bool:
         """Take up a run where it was left; false, with a line that says why, if it cannot be."""
         name = f"run {folder.name}, in {folder}"
         try:
