@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import InputKind, OutputKind
 
 from common import UserError
-from mnist.first_look import copy_of
+from utils import copy_of
 
 
 class Range(NamedTuple):

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from common import UserError
 from common.template import assemble
-from mnist.first_look import copy_of
 from mnist.graph import Input, Layer, Range, export, layers_of
-from utils import ImageBatches, misread
+from utils import ImageBatches, copy_of, misread
 
 TEMPLATE = Path(__file__).parent / "draw_a_digit" / "draw_a_digit.html"
 ROOM = 34_000  # bytes of packed images, so that the page of `Net` stays under 250 KB

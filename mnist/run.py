@@ -18,9 +18,9 @@ from torch.utils.data import DataLoader, SequentialSampler
 from common import UserError, print_utf8, write_whole
 from mnist import history, source
 from mnist.checkpoint import as_bytes, from_bytes, why_not_kept
-from mnist.first_look import answers, fastest_precision
 from mnist.history import Epoch, StoredRun
 from mnist.notebook import progress_bar
+from utils import answers, fastest_precision
 
 NOT_COMPARED = ("output_dir", "resume", "own_image")  # they do not change what is learned
 
@@ -28,8 +28,8 @@ NOT_COMPARED = ("output_dir", "resume", "own_image")  # they do not change what 
 class Run:
     """The loop over the epochs, in a folder of its own below `output_dir`.
 
-    A run goes on if its settings and its code are those of the last run that is not whole; a whole
-    one shows its results. Anything else begins the next folder, and one line says what differs.
+    The last run with the same settings and the same code goes on; if it is whole, it shows its
+    results. Anything else begins the next folder, and one line says what differs.
     It is saved when the loop asks for the next epoch or ends, also by `break`.
 
     Args:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 import utils
 from common import UserError, write_whole
 from common.figures import png_bytes
-from mnist import data, first_look
+from mnist import data
 from mnist.history import LOG_HEADER, Epoch, log_line, save_history
 from model import Net
 
@@ -127,7 +127,7 @@ def measure(lacking: tuple[str, ...], count: int) -> tuple[float, float]:
     precision = torch.float32
     if "fastest precision" not in lacking:
         images = torch.rand(16, *utils.IMAGE_SHAPE)
-        precision = getattr(torch, first_look.fastest_precision(model, images))
+        precision = getattr(torch, utils.fastest_precision(model, images))
     data = partial(classic_data, True) if "own loader" in lacking else own_data
     train = partial(utils.train, precision=precision, clip=2.0)
     if "own loop" in lacking:

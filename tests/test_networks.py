@@ -11,7 +11,7 @@ from torchvision import datasets, transforms
 
 import utils
 from common import UserError
-from mnist import first_look, plots
+from mnist import plots
 from mnist.history import read_runs, table
 from mnist.notebook import attempt
 from mnist.page import write_page
@@ -204,7 +204,7 @@ def minding_autocast(x):
 )
 def test_bfloat16_only_where_a_network_runs_in_it(model, precision, monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
-    assert first_look.fastest_precision(model, torch.rand(8, 1, 28, 28)) == precision
+    assert utils.fastest_precision(model, torch.rand(8, 1, 28, 28)) == precision
 
 
 @pytest.mark.parametrize(
@@ -221,5 +221,5 @@ def test_bfloat16_where_the_processor_computes_in_it(abilities, expected, monkey
         monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
     else:
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
-    assert first_look.fastest_precision(Net(), torch.rand(4, 1, 28, 28)) == expected
-    assert first_look.fastest_precision(Net(), torch.rand(4, 1, 28, 28, device="meta")) == "float32"
+    assert utils.fastest_precision(Net(), torch.rand(4, 1, 28, 28)) == expected
+    assert utils.fastest_precision(Net(), torch.rand(4, 1, 28, 28, device="meta")) == "float32"
