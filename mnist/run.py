@@ -165,9 +165,10 @@ class Run:
             print(f"{row.test_accuracy:.2f} % is no better than guessing: is the rate too high?")
 
     def _save(self, ended: bool) -> None:
-        self.saved, self.ended = len(self.history), ended
+        self.ended = ended
         self._write_checkpoint()
         self._write_results()
+        self.saved = len(self.history)
         if ended and not self.keeps_checkpoint:
             (self.folder / "ended").touch()
 
