@@ -97,8 +97,8 @@ def read_runs(output_dir: str | Path) -> list[StoredRun]:
         code, history = folder / "code", folder / "history.csv"
         try:
             content = json.loads((folder / "settings.json").read_bytes())
-            paths = sorted(code.rglob("*.py"))
-            texts = {path.relative_to(code).as_posix(): path.read_text("utf-8") for path in paths}
+            files = sorted(code.rglob("*.py"))
+            texts = {file.relative_to(code).as_posix(): file.read_text("utf-8") for file in files}
             rows = read_history(history) if history.exists() else []
             runs.append(StoredRun(folder, content["settings"], content["parameters"], texts, rows))
         except (OSError, ValueError, KeyError, TypeError) as error:
